@@ -15,9 +15,21 @@ tree except SetupError, which no other branch can make good (see `runtime/node.p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from merchgraph.runtime.ledger import Call
+
 
 class MerchgraphError(Exception):
-    """Base of the tree; `str(error)` is one sentence that a person can act on."""
+    """Base of the tree; `str(error)` is one sentence that a person can act on.
+
+    Attributes:
+        calls: the model calls that a node had made before it failed; set by the node wrapper.
+    """
+
+    calls: Sequence[Call] = ()
 
 
 class SetupError(MerchgraphError):

@@ -31,7 +31,9 @@ class Price(BaseModel):
 
     prompt: float = Field(ge=0)
     completion: float = Field(ge=0)
-    cached: float | None = Field(default=None, ge=0, description="cached prompt tokens; as prompt if unset")
+    cached: float | None = Field(
+        default=None, ge=0, description="cached prompt tokens; as prompt if unset"
+    )
 
 
 class Settings(BaseSettings):
@@ -45,7 +47,9 @@ class Settings(BaseSettings):
     )
     data: Path = Field(default=Path("../shared/data"), description="folder of the test data sets")
 
-    vllm_base_url: str = Field(default="http://127.0.0.1:8000/v1", description="a vLLM server's /v1")
+    vllm_base_url: str = Field(
+        default="http://127.0.0.1:8000/v1", description="a vLLM server's /v1"
+    )
     vllm_api_key: SecretStr | None = Field(default=None, description="only if vLLM has --api-key")
     openai_base_url: str = Field(default="https://api.openai.com/v1", description="any hosted API")
     openai_api_key: SecretStr | None = Field(default=None, description="key of the hosted API")
@@ -64,10 +68,10 @@ class Settings(BaseSettings):
     stall_timeout_s: Annotated[float, Field(gt=0)] = 60.0
     """Longest silence of a server, before its first byte and between two bytes, in seconds."""
     request_timeout_s: Annotated[float, Field(gt=0)] = 120.0
-    """Longest time for one request with all its retries, in seconds."""
+    """Longest time for one try of a request; no further try starts after it, in seconds."""
 
     embedded_threads: Annotated[int, Field(ge=1)] | None = None
-    """Threads of the embedded engine; None takes what the machine has, at most 2."""
+    """Threads of the embedded engine; None is 1, which a busy machine runs faster than 2."""
     embedded_ctx: Annotated[int, Field(ge=512, le=8192)] = 4096
     """Context window of the embedded engine, in tokens."""
     log_level: str = "warning"

@@ -1,0 +1,67 @@
+"""One model server: where it is, what it can do, how much it may be asked at once.
+
+All servers are OpenAI-compatible and sit behind `ChatOpenAI`; they differ in how they are told to
+follow a schema, how many log-probabilities they give, and how their prompt cache is switched off.
+Those differences are the `Endpoint` fields that `runtime/models.py` fills in, and nothing else in
+the project knows which server answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from langchain_core.language_models import BaseChatModel
+
+from merchgraph.runtime.limits import Limiter
+from merchgraph.runtime.settings import Price, settings
+
+JsonSchema = dict[str, Any]
+Constrain = Callable[[str, JsonSchema], dict[str, Any]]
+"""(schema name, JSON schema) -> fields of the request body that make the server follow it."""
+
+
+@dataclass
+class Endpoint:
+    """A model behind a server.
+
+    Attributes:
+        name: "provider/model", the name that contexts carry.
+        open: gives (address, client); may block and is called in a worker thread.
+        constrain: how this server takes a JSON schema.
+        top_logprobs: candidates of one token that it reports at most.
+        uncached: request body fields that switch its prompt cache off.
+        follows_schema: what the start-up probe found (`structured.py`); None before it ran.
+    """
+
+    name: str
+    open: Callable[[], tuple[str, BaseChatModel]]
+    constrain: Constrain
+    limiter: Limiter
+    top_logprobs: int = 20
+    uncached: Mapping[str, Any] = field(default_factory=dict)
+    address: str = ""
+    follows_schema: bool | None = None
+    _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, BaseChatModel] = field(
+        default_factory=WeakKeyDictionary, repr=False
+    )
+
+    async def client(self) -> BaseChatModel:
+        """The live client of the running event loop: its connections cannot cross loops."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._clients:
+            self.address, self._clients[loop] = await asyncio.to_thread(self.open)
+        return self._clients[loop]
+
+    def price(self) -> Price | None:
+        """What this endpoint charges, if the settings say so."""
+        return settings().prices.get(self.name)
+
+
+def response_format(name: str, schema: JsonSchema) -> dict[str, Any]:
+    """The OpenAI form of a schema, which vLLM takes too."""
+    form = {"name": name, "schema": schema, "strict": True}
+    return {"response_format": {"type": "json_schema", "json_schema": form}}

@@ -1,0 +1,170 @@
+"""The node wrapper: what every node of every graph gets, said once.
+
+    add_node(builder, "nli", judge, lane=lambda state: state["item"].item, fallback=unjudged)
+
+A node is an async function `(state, runtime) -> update` that calls one agent or tool. The wrapper adds
+
+- the default context where none was given (LangGraph passes None);
+- the ledger: calls made inside go into the state's `calls`;
+- a time limit in seconds, and a check of the update against the state's types: LangGraph checks
+  nothing on the way out, and drops unknown keys in silence;
+- `started` and `finished` events on the custom stream, for live views;
+- the fallback: an agent or endpoint that failed degrades this one branch, which returns the fallback's
+  update and an entry in `errors`. A SetupError or a bug ends the run instead.
+
+States that use it declare `calls: Annotated[list[Call], operator.add]` and `errors` likewise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, get_type_hints
+
+from langgraph.errors import NodeError as LangGraphNodeError
+from langgraph.graph import StateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import RetryPolicy
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from merchgraph.runtime.errors import MerchgraphError, NodeError, SetupError, ToolError
+from merchgraph.runtime.ledger import at, collect
+from merchgraph.runtime.log import logger
+
+C = TypeVar("C", bound=BaseModel)
+Update = dict[str, Any]
+Fields = dict[str, TypeAdapter[Any]]
+Node = Callable[[Any, Runtime[C]], Awaitable[Update]]
+Fallback = Callable[[Any, MerchgraphError], Update]
+
+log = logger("node")
+
+RECURSION_LIMIT = 25
+"""Steps per run: LangGraph's own default, 10,007, lets a wrong loop burn thousands of calls."""
+TIMEOUT_S = 120.0
+
+
+class RunError(BaseModel):
+    """One failure that degraded a branch of a run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    node: str
+    lane: str = ""
+    kind: str
+    message: str
+
+
+def retry_on(error: Exception) -> bool:
+    """Whether a node is run again: only for tools that ask for it.
+
+    Model calls have been retried by the endpoint already, and a second round would multiply them.
+    """
+    return isinstance(error, ToolError) and error.retryable
+
+
+RETRY = RetryPolicy(max_attempts=3, initial_interval=0.2, retry_on=retry_on)
+
+
+def add_node(
+    builder: StateGraph[Any, Any, Any, Any],
+    name: str,
+    node: Node[C],
+    *,
+    fallback: Fallback | None = None,
+    lane: Callable[[Any], str] = lambda state: "",
+    timeout_s: float = TIMEOUT_S,
+    defer: bool = False,
+    input_schema: type[Any] | None = None,
+) -> None:
+    """Add a node to a graph with everything that the module's docstring lists.
+
+    Args:
+        builder: its state and context schemas say what the node may return and gets by default.
+        name: the node's name, without ":" or "|".
+        node: an async function.
+        fallback: the update of a branch whose node failed; None lets the failure end the run.
+        lane: names the branch of a fan-out from its input, for the ledger and the tape.
+        timeout_s: longest run of one attempt, in seconds.
+        defer: wait for all branches, however deep.
+        input_schema: what the node reads, where that is not the whole state.
+    """
+    run: Any = _wrap(
+        name, node, _fields(builder.state_schema), builder.context_schema, lane, timeout_s
+    )
+    handler: Any = None if fallback is None else _degrade(name, fallback, lane)
+    builder.add_node(
+        name, run, retry_policy=RETRY, error_handler=handler, defer=defer, input_schema=input_schema
+    )
+
+
+def _wrap(
+    name: str,
+    node: Node[Any],
+    fields: Fields,
+    context_schema: type[BaseModel] | None,
+    lane: Callable[[Any], str],
+    timeout_s: float,
+) -> Node[Any]:
+    async def run(state: Any, runtime: Runtime[Any]) -> Update:
+        if runtime.context is None and context_schema is not None:
+            runtime = runtime.override(context=context_schema())
+        branch = lane(state)
+        runtime.stream_writer({"event": "started", "node": name, "lane": branch})
+        with collect() as calls, at(node=name, lane=branch):
+            try:
+                async with asyncio.timeout(timeout_s):
+                    update = _checked(name, await node(state, runtime), fields)
+            except TimeoutError as error:
+                late = NodeError(
+                    f"The node {name!r} ran longer than {timeout_s:g} s and was stopped."
+                )
+                late.calls = calls
+                raise late from error
+            except MerchgraphError as error:
+                error.calls = calls
+                raise
+        runtime.stream_writer({"event": "finished", "node": name, "lane": branch})
+        return update | {"calls": calls}
+
+    return run
+
+
+def _degrade(name: str, fallback: Fallback, lane: Callable[[Any], str]) -> Callable[..., Any]:
+    async def degrade(state: Any, error: LangGraphNodeError) -> Update:
+        cause = error.error
+        if not isinstance(cause, MerchgraphError) or isinstance(cause, SetupError):
+            raise cause
+        branch, kind = lane(state), type(cause).__name__
+        log.warning("node.degraded", node=name, lane=branch, kind=kind, error=str(cause))
+        entry = RunError(node=name, lane=branch, kind=kind, message=str(cause))
+        return fallback(state, cause) | {"errors": [entry], "calls": list(cause.calls)}
+
+    return degrade
+
+
+def _fields(state_schema: type[Any]) -> Fields:
+    hints = get_type_hints(state_schema)  # without extras: a reducer is no part of the type
+    return {key: TypeAdapter(hint) for key, hint in hints.items()}
+
+
+def _checked(name: str, update: Update, fields: Fields) -> Update:
+    """The update as the state's types have it.
+
+    Raises:
+        NodeError: a key that the state does not have, or a value of another type.
+    """
+    for key, value in update.items():
+        if key not in fields:
+            raise NodeError(
+                f"The node {name!r} returned {key!r}, which its state does not have; "
+                f"it has {', '.join(fields)}."
+            )
+        try:
+            fields[key].validate_python(value, strict=True)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            raise NodeError(
+                f"The node {name!r} returned {key!r} with {fault['input']!r:.80}: {fault['msg']}."
+            ) from error
+    return update

@@ -1,0 +1,216 @@
+"""The only two ways to get an answer out of a model; no agent parses text itself.
+
+- `ask(model, messages, Schema)`: an object. Constrained by the server where a probe has shown that it
+  really constrains, validated here, one repair turn with the error text, then `ModelReplyError`.
+- `choose(model, messages, options)`: a probability per option, read from the log-probabilities of one
+  token and renormalised. One prefill, one token, and it cannot be malformed.
+
+A server that does not know a decoding parameter ignores it and answers HTTP 200, so nothing is
+trusted before the probe: a constant that no model would say by itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, Literal, TypeVar
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from pydantic import BaseModel, ValidationError, create_model
+
+from merchgraph.runtime.endpoint import JsonSchema, response_format
+from merchgraph.runtime.errors import ModelReplyError
+from merchgraph.runtime.ledger import at
+from merchgraph.runtime.log import logger
+from merchgraph.runtime.models import ChatModel
+
+S = TypeVar("S", bound=BaseModel)
+log = logger("structured")
+
+MAX_TOKENS = 512
+PROBE = "zq7-probe"
+FLOOR = 1e-6
+"""Least probability of an option that the server did not report, before renormalising."""
+
+
+async def ask(
+    model: BaseChatModel,
+    messages: Sequence[BaseMessage],
+    schema: type[S],
+    *,
+    agent: str,
+    max_tokens: int = MAX_TOKENS,
+) -> S:
+    """Ask for an object.
+
+    A reply that breaks off at `max_tokens` is asked again with twice as many: repeated with as many,
+    it would break off again. One that does not validate is sent back with the error.
+
+    Args:
+        model: any chat model; ours are probed first.
+        messages: the conversation so far.
+        schema: a pydantic class; its descriptions are part of the instruction.
+        agent: who asks, for the ledger and the tape.
+        max_tokens: longest reply, in tokens.
+
+    Raises:
+        ModelReplyError: two replies in a row were unusable.
+        EndpointError, SetupError, BudgetError: as `limits.attempt`.
+    """
+    with at(agent=agent):
+        form = json_schema(schema)
+        asked, extra = list(messages), response_format(schema.__name__, form)
+        if not await follows_schema(model):
+            asked, extra = _with_schema(asked, form), {}
+        reply = await _reply(model, asked, max_tokens=max_tokens, **extra)
+        value, problem = _parse(reply, schema)
+        if value is None:
+            log.warning("reply.repair", agent=agent, schema=schema.__name__, problem=problem)
+            cut = _finish_reason(reply) == "length"
+            again = (
+                asked if cut else [*asked, AIMessage(_text(reply)), HumanMessage(_repair(problem))]
+            )
+            with at(repair=True):
+                limit = max_tokens * 2 if cut else max_tokens
+                reply = await _reply(model, again, max_tokens=limit, **extra)
+            value, problem = _parse(reply, schema)
+        if value is None:
+            raise ModelReplyError(
+                f"The model gave agent {agent!r} no usable {schema.__name__} in two tries: {problem}",
+                reply=_text(reply),
+            )
+        return value
+
+
+async def choose(
+    model: BaseChatModel,
+    messages: Sequence[BaseMessage],
+    options: Sequence[str] | Mapping[str, str],
+    *,
+    agent: str,
+) -> dict[str, float]:
+    """Probabilities over options, summing to 1, from one token.
+
+    Args:
+        model: any chat model.
+        messages: a conversation whose reply should be one of the labels.
+        options: the labels, or option -> label; each label one token, such as Yes, No, neutral.
+        agent: who asks, for the ledger and the tape.
+
+    A label's probability is the sum over the tokens that say it (with or without a space before).
+    Falls back to `ask` with an enum where the server gives no usable log-probabilities: then the
+    option named gets 1.
+
+    Raises:
+        ModelReplyError: neither way gave an answer.
+        EndpointError, SetupError, BudgetError: as `limits.attempt`.
+    """
+    labels = dict(options) if isinstance(options, Mapping) else {name: name for name in options}
+    with at(agent=agent):
+        top = model.endpoint.top_logprobs if isinstance(model, ChatModel) else 20
+        reply = await _reply(model, list(messages), max_tokens=1, logprobs=True, top_logprobs=top)
+        odds = _odds(reply, labels)
+        if odds is None:
+            log.warning("choose.no_logprobs", agent=agent)
+            picked = await ask(
+                model, messages, _enum(tuple(labels.values())), agent=agent, max_tokens=32
+            )
+            named = picked.model_dump()["answer"]
+            return {option: float(label == named) for option, label in labels.items()}
+        return odds
+
+
+async def follows_schema(model: BaseChatModel) -> bool:
+    """Whether the model's server really constrains; asks it once per endpoint and process.
+
+    Models that are not ours are taken at their word.
+    """
+    if not isinstance(model, ChatModel):
+        return True
+    if model.endpoint.follows_schema is None:
+        schema = json_schema(_enum((PROBE,)))
+        extra = response_format("probe", schema)
+        hello: list[BaseMessage] = [HumanMessage("Say hello.")]
+        with at(agent="probe"):
+            reply = await _reply(model, hello, max_tokens=32, **extra)
+        value, _ = _parse(reply, _enum((PROBE,)))
+        model.endpoint.follows_schema = value is not None
+        log.info("endpoint.probed", endpoint=model.endpoint.name, follows_schema=value is not None)
+    return model.endpoint.follows_schema
+
+
+@cache
+def json_schema(schema: type[BaseModel]) -> JsonSchema:
+    """The strict JSON schema of a class: every field required, nothing additional."""
+    from langchain_core.utils.function_calling import convert_to_json_schema
+
+    return convert_to_json_schema(schema, strict=True)
+
+
+@cache
+def _enum(labels: tuple[str, ...]) -> type[BaseModel]:
+    answer: Any = Literal[labels]
+    return create_model("Choice", answer=(answer, ...))
+
+
+def _with_schema(messages: list[BaseMessage], form: JsonSchema) -> list[BaseMessage]:
+    """For a server that does not constrain: the schema as words, at the end."""
+    order = f"Answer with one JSON object and nothing else. Its JSON schema: {form}"
+    return [*messages, SystemMessage(order)]
+
+
+async def _reply(model: BaseChatModel, messages: list[BaseMessage], **kwargs: Any) -> AIMessage:
+    # stream=False: a listener on tokens (Studio) would turn the call into a stream, and the
+    # log-probabilities and the reason why it stopped arrive whole only without
+    reply = await model.ainvoke(messages, stream=False, **kwargs)
+    assert isinstance(reply, AIMessage), type(reply)
+    return reply
+
+
+def _text(reply: AIMessage) -> str:
+    return reply.content if isinstance(reply.content, str) else str(reply.text)
+
+
+def _finish_reason(reply: AIMessage) -> str:
+    return str(reply.response_metadata.get("finish_reason", ""))
+
+
+def _parse(reply: AIMessage, schema: type[S]) -> tuple[S | None, str]:
+    """(value, "") or (None, what is wrong with the reply)."""
+    if _finish_reason(reply) == "length":
+        return None, "it broke off at the token limit"
+    text = _text(reply).strip()
+    if "</think>" in text:  # a reasoning model's thoughts come before its answer
+        text = text.rsplit("</think>", 1)[1].strip()
+    if text.startswith("```"):
+        text = text.strip("`").removeprefix("json").strip()
+    try:
+        return schema.model_validate_json(text), ""
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, e['loc'])) or 'reply'}: {e['msg']}" for e in error.errors()]
+        return None, "; ".join(faults[:5])
+
+
+def _repair(problem: str) -> str:
+    return f"That reply cannot be used: {problem}. Answer again, with the corrected JSON only."
+
+
+def _odds(reply: AIMessage, labels: Mapping[str, str]) -> dict[str, float] | None:
+    """Renormalised probabilities, or None where the reply has no log-probabilities to trust."""
+    try:
+        top = reply.response_metadata["logprobs"]["content"][0]["top_logprobs"]
+        found = [(str(entry["token"]).strip(), float(entry["logprob"])) for entry in top]
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+    if any(math.isnan(value) or value > 1e-3 for _, value in found):
+        return None
+    mass = {
+        option: sum(math.exp(value) for token, value in found if token == label)
+        for option, label in labels.items()
+    }
+    if not any(mass.values()):
+        return None
+    floored = {option: max(value, FLOOR) for option, value in mass.items()}
+    return {option: value / sum(floored.values()) for option, value in floored.items()}
