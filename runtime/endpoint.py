@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import aiologic
 from langchain_core.language_models import BaseChatModel
 
 from merchgraph.runtime.limits import Limiter
@@ -35,6 +36,7 @@ class Endpoint:
         top_logprobs: candidates of one token that it reports at most.
         uncached: request body fields that switch its prompt cache off.
         follows_schema: what the start-up probe found (`structured.py`); None before it ran.
+        probing: held by the one request that probes.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Endpoint:
     uncached: Mapping[str, Any] = field(default_factory=dict)
     address: str = ""
     follows_schema: bool | None = None
+    probing: aiologic.Lock = field(default_factory=aiologic.Lock, repr=False)
     _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, BaseChatModel] = field(
         default_factory=WeakKeyDictionary, repr=False
     )

@@ -6,7 +6,7 @@ MerchgraphError             base; its message is one sentence for a person
 ├── EndpointError           a model server that stayed unreachable, stalled or refusing after retries
 ├── BudgetError             a call or token budget that is used up
 ├── ModelReplyError         a model whose reply stayed unusable after repair
-├── NodeError               a node that returned an update its state does not allow, or ran out of time
+├── NodeFailure             a node that returned an update its state does not allow, or ran out of time
 └── ToolError               a tool that failed; `retryable` says whether trying again may help
 
 The command line prints the message and exits with 2. A graph's node falls back on anything in this
@@ -60,7 +60,7 @@ class ModelReplyError(MerchgraphError):
         self.reply = reply
 
 
-class NodeError(MerchgraphError):
+class NodeFailure(MerchgraphError):
     """A node that returned an update its state does not allow, or ran out of time."""
 
 

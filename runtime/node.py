@@ -21,13 +21,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, get_type_hints
 
-from langgraph.errors import NodeError as LangGraphNodeError
+from langgraph.errors import NodeError
 from langgraph.graph import StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import RetryPolicy
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from merchgraph.runtime.errors import MerchgraphError, NodeError, SetupError, ToolError
+from merchgraph.runtime.errors import MerchgraphError, NodeFailure, SetupError, ToolError
 from merchgraph.runtime.ledger import at, collect
 from merchgraph.runtime.log import logger
 
@@ -35,7 +35,8 @@ C = TypeVar("C", bound=BaseModel)
 Update = dict[str, Any]
 Fields = dict[str, TypeAdapter[Any]]
 Node = Callable[[Any, Runtime[C]], Awaitable[Update]]
-Fallback = Callable[[Any, MerchgraphError], Update]
+Fallback = Callable[[Any, MerchgraphError, Any], Update]
+"""(the node's input, what went wrong, the run's context) -> the update of the degraded branch."""
 
 log = logger("node")
 
@@ -53,6 +54,11 @@ class RunError(BaseModel):
     lane: str = ""
     kind: str
     message: str
+
+    @classmethod
+    def of(cls, node: str, lane: str, error: MerchgraphError) -> RunError:
+        """The entry of a caught error."""
+        return cls(node=node, lane=lane, kind=type(error).__name__, message=str(error))
 
 
 def retry_on(error: Exception) -> bool:
@@ -92,7 +98,9 @@ def add_node(
     run: Any = _wrap(
         name, node, _fields(builder.state_schema), builder.context_schema, lane, timeout_s
     )
-    handler: Any = None if fallback is None else _degrade(name, fallback, lane)
+    handler: Any = (
+        None if fallback is None else _degrade(name, fallback, builder.context_schema, lane)
+    )
     builder.add_node(
         name, run, retry_policy=RETRY, error_handler=handler, defer=defer, input_schema=input_schema
     )
@@ -107,8 +115,7 @@ def _wrap(
     timeout_s: float,
 ) -> Node[Any]:
     async def run(state: Any, runtime: Runtime[Any]) -> Update:
-        if runtime.context is None and context_schema is not None:
-            runtime = runtime.override(context=context_schema())
+        runtime = _context(runtime, context_schema)
         branch = lane(state)
         runtime.stream_writer({"event": "started", "node": name, "lane": branch})
         with collect() as calls, at(node=name, lane=branch):
@@ -116,7 +123,7 @@ def _wrap(
                 async with asyncio.timeout(timeout_s):
                     update = _checked(name, await node(state, runtime), fields)
             except TimeoutError as error:
-                late = NodeError(
+                late = NodeFailure(
                     f"The node {name!r} ran longer than {timeout_s:g} s and was stopped."
                 )
                 late.calls = calls
@@ -130,17 +137,30 @@ def _wrap(
     return run
 
 
-def _degrade(name: str, fallback: Fallback, lane: Callable[[Any], str]) -> Callable[..., Any]:
-    async def degrade(state: Any, error: LangGraphNodeError) -> Update:
+def _degrade(
+    name: str,
+    fallback: Fallback,
+    context_schema: type[BaseModel] | None,
+    lane: Callable[[Any], str],
+) -> Callable[..., Any]:
+    # LangGraph passes the error by the annotation's very text, "NodeError"
+    async def degrade(state: Any, error: NodeError, runtime: Runtime[Any]) -> Update:
         cause = error.error
         if not isinstance(cause, MerchgraphError) or isinstance(cause, SetupError):
             raise cause
-        branch, kind = lane(state), type(cause).__name__
-        log.warning("node.degraded", node=name, lane=branch, kind=kind, error=str(cause))
-        entry = RunError(node=name, lane=branch, kind=kind, message=str(cause))
-        return fallback(state, cause) | {"errors": [entry], "calls": list(cause.calls)}
+        entry = RunError.of(name, lane(state), cause)
+        log.warning("node.degraded", **entry.model_dump())
+        runtime.stream_writer({"event": "degraded", **entry.model_dump()})
+        context = _context(runtime, context_schema).context
+        return fallback(state, cause, context) | {"errors": [entry], "calls": list(cause.calls)}
 
     return degrade
+
+
+def _context(runtime: Runtime[Any], schema: type[BaseModel] | None) -> Runtime[Any]:
+    if runtime.context is None and schema is not None:
+        return runtime.override(context=schema())
+    return runtime
 
 
 def _fields(state_schema: type[Any]) -> Fields:
@@ -152,11 +172,11 @@ def _checked(name: str, update: Update, fields: Fields) -> Update:
     """The update as the state's types have it.
 
     Raises:
-        NodeError: a key that the state does not have, or a value of another type.
+        NodeFailure: a key that the state does not have, or a value of another type.
     """
     for key, value in update.items():
         if key not in fields:
-            raise NodeError(
+            raise NodeFailure(
                 f"The node {name!r} returned {key!r}, which its state does not have; "
                 f"it has {', '.join(fields)}."
             )
@@ -164,7 +184,7 @@ def _checked(name: str, update: Update, fields: Fields) -> Update:
             fields[key].validate_python(value, strict=True)
         except ValidationError as error:
             fault = error.errors()[0]
-            raise NodeError(
+            raise NodeFailure(
                 f"The node {name!r} returned {key!r} with {fault['input']!r:.80}: {fault['msg']}."
             ) from error
     return update

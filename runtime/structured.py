@@ -129,16 +129,22 @@ async def follows_schema(model: BaseChatModel) -> bool:
     """
     if not isinstance(model, ChatModel):
         return True
-    if model.endpoint.follows_schema is None:
-        schema = json_schema(_enum((PROBE,)))
-        extra = response_format("probe", schema)
-        hello: list[BaseMessage] = [HumanMessage("Say hello.")]
-        with at(agent="probe"):
-            reply = await _reply(model, hello, max_tokens=32, **extra)
-        value, _ = _parse(reply, _enum((PROBE,)))
-        model.endpoint.follows_schema = value is not None
-        log.info("endpoint.probed", endpoint=model.endpoint.name, follows_schema=value is not None)
-    return model.endpoint.follows_schema
+    endpoint = model.endpoint
+    if endpoint.follows_schema is None:
+        async with endpoint.probing:
+            if endpoint.follows_schema is None:
+                endpoint.follows_schema = await _probe(model)
+                log.info("probed", endpoint=endpoint.name, follows=endpoint.follows_schema)
+    return endpoint.follows_schema
+
+
+async def _probe(model: ChatModel) -> bool:
+    constant = _enum((PROBE,))
+    hello: list[BaseMessage] = [HumanMessage("Say hello.")]
+    with at(agent="probe"):
+        form = response_format("probe", json_schema(constant))
+        reply = await _reply(model, hello, max_tokens=32, **form)
+    return _parse(reply, constant)[0] is not None
 
 
 @cache

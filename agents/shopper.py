@@ -1,0 +1,66 @@
+"""What agents are told: a shopper and candidates, as texts. The first part of every ARAG prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from merchgraph.prompts.load import listed, prompt
+
+
+def _cut(limit: int) -> AfterValidator:
+    def cut(text: str) -> str:
+        text = " ".join(text.split())
+        return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+    return AfterValidator(cut)
+
+
+# A reply that runs over is cut, not refused: the limit goes into the schema, for servers that
+# constrain, but is no reason to ask again.
+Phrase = Annotated[str, _cut(60), Field(json_schema_extra={"maxLength": 60})]
+Sentence = Annotated[str, _cut(100), Field(json_schema_extra={"maxLength": 100})]
+Paragraph = Annotated[str, _cut(400), Field(json_schema_extra={"maxLength": 400})]
+
+
+class Shopper(BaseModel):
+    """The user context u = (C_lt, C_st) of ARAG: item texts, oldest first.
+
+    Attributes:
+        user: the shop's id; never shown to a model.
+        long_term: texts of earlier interactions.
+        session: texts of the interactions of now.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    user: str
+    long_term: tuple[str, ...] = ()
+    session: tuple[str, ...] = ()
+
+
+class Candidate(BaseModel):
+    """An item that may be recommended: its id, and T(i), the text that a model reads."""
+
+    model_config = ConfigDict(frozen=True)
+
+    item: str
+    text: str
+
+
+def conversation(shopper: Shopper, task: str) -> list[BaseMessage]:
+    """The messages of one request: what all requests of a run share first, then the task."""
+    about = prompt(
+        "arag/shopper",
+        long_term=listed(list(shopper.long_term)),
+        session=listed(list(shopper.session)),
+    )
+    return [SystemMessage(prompt("arag/system")), HumanMessage(f"{about}\n\n{task}")]
+
+
+def in_order_offered(numbers: Sequence[str], offered: Sequence[str]) -> list[str]:
+    """The ids behind a reply's numbers ("1" is the first offered), each once, in the reply's order."""
+    return list(dict.fromkeys(offered[int(number) - 1] for number in numbers))

@@ -1,0 +1,207 @@
+"""ARAG: agentic retrieval-augmented ranking for one shopper (arXiv 2506.21931, SIGIR 2025).
+
+    START -> retrieve -+-> understand ------+-> summarize -> rank -> END
+                       +-> nli x candidates +
+
+retrieve     the shopper's texts, and I0: a union of named sources, or the slate of the request
+understand   S_user: what the shopper likes and is after (beside nli: it reads the raw texts)
+nli          s_NLI(i, u) of one candidate, and why if it is kept; one branch per candidate
+summarize    I+ = {i : s_NLI >= theta}, and S_ctx over it
+rank         a permutation of I0: I+ by the ranker, the others by s_NLI, then as retrieved
+
+Scales, prompts and schemas are our design where the paper does not publish them. Where I+ is empty the
+three best scores stand in, and the board says so. An agent that fails costs its own part only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Send
+
+from merchgraph.agents.context_summary import ContextSummarizer, ContextSummary
+from merchgraph.agents.item_ranker import ItemRanker, Ranking
+from merchgraph.agents.nli import Nli, NliScore
+from merchgraph.agents.shopper import Shopper
+from merchgraph.agents.user_understanding import Understanding, UserUnderstanding
+from merchgraph.graphs.arag_state import (
+    AGENTS,
+    Accepted,
+    Context,
+    Judging,
+    Message,
+    Result,
+    Retrieved,
+    State,
+    accept,
+    by_score,
+    result,
+)
+from merchgraph.graphs.blackboard import latest, read
+from merchgraph.graphs.front import checked, final_state
+from merchgraph.graphs.offers import Offer, Request, past, retrieved, shopper, slate
+from merchgraph.runtime.errors import MerchgraphError, ModelReplyError, SetupError
+from merchgraph.runtime.loop import run_sync
+from merchgraph.runtime.node import RECURSION_LIMIT, RunError, add_node
+from merchgraph.tools.data.shops import shop
+
+__all__ = ["Context", "Request", "Result", "arun", "build", "graph", "result", "run"]
+
+RETRIEVE_TIMEOUT_S = 900.0  # the first run on a shop reads its log and builds its index
+
+
+async def retrieve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Read the shopper's texts and gather I0."""
+    context = runtime.context
+    given = {name: state[name] for name in Request.model_fields if name in state}  # type: ignore[literal-required]
+    request = checked(Request, given)
+    for agent in AGENTS:
+        context.agent_model(agent)  # a wrong model name is said before the log is read
+
+    def work() -> tuple[Shopper, list[Offer]]:
+        store = shop(context.data)
+        long_term, session = past(
+            store,
+            request,
+            long_term_items=context.long_term_items,
+            session_items=context.session_items,
+        )
+        who = shopper(store, request.user, long_term, session)
+        if request.candidates is not None:
+            return who, slate(store, request.candidates, context.k)
+        return who, retrieved(
+            store, context.sources, long_term, session, context.candidates, request.before
+        )
+
+    who, offers = await asyncio.to_thread(work)
+    found = Retrieved(items=[offer.item for offer in offers])
+    return {"shopper": who, "offers": offers, "board": [Message(role="retrieve", payload=found)]}
+
+
+def fan_out(state: State) -> list[Send]:
+    """One branch to understand the shopper, and one per candidate."""
+    who = state["shopper"]
+    judge = [Send("nli", Judging(shopper=who, offer=offer)) for offer in state["offers"]]
+    return [Send("understand", {"shopper": who}), *judge]
+
+
+async def understand(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """S_user from the raw texts."""
+    agent = UserUnderstanding(runtime.context.agent_model("understand"))
+    found = await agent.understand(state["shopper"])
+    return {"board": [Message(role="understand", payload=found)]}
+
+
+async def nli(state: Judging, runtime: Runtime[Context]) -> dict[str, Any]:
+    """s_NLI of one candidate; the reason too, if it is kept."""
+    agent, offer = Nli(runtime.context.agent_model("nli")), state["offer"]
+    score, errors = await agent.score(state["shopper"], offer), []
+    if runtime.context.rationales and (score.score or 0) >= runtime.context.theta:
+        try:
+            reason = await agent.rationale(state["shopper"], offer, score)
+            score = score.model_copy(update={"rationale": reason})
+        except ModelReplyError as error:  # the score stands without its reason
+            errors = [RunError.of("nli", offer.item, error)]
+    return {"board": [Message(role="nli", payload=score)], "errors": errors}
+
+
+async def summarize(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """S_ctx over I+."""
+    _someone_answered(state)
+    accepted = accept(state, runtime.context)
+    agent = ContextSummarizer(runtime.context.agent_model("summarize"))
+    found = await agent.summarize(state["shopper"], _pairs(state, accepted.accepted))
+    payloads = (accepted, found)
+    return {"board": [Message(role="summarize", payload=payload) for payload in payloads]}
+
+
+async def rank(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """The permutation of I0."""
+    board, context = state["board"], runtime.context
+    accepted = latest(board, Accepted)
+    everything = by_score(state)
+    chosen = accepted.accepted if accepted and context.rank_scope == "accepted" else everything
+    ranking = await ItemRanker(context.agent_model("rank")).rank(
+        state["shopper"],
+        latest(board, Understanding),
+        latest(board, ContextSummary),
+        _pairs(state, chosen),
+        k=context.k,
+    )
+    whole = list(dict.fromkeys(ranking.ranking + everything))
+    final = ranking.model_copy(update={"ranking": whole})
+    return {"board": [Message(role="rank", payload=final)]}
+
+
+def _pairs(state: State, items: list[str]) -> list[tuple[Offer, NliScore]]:
+    offers = {offer.item: offer for offer in state["offers"]}
+    scores = {score.item: score for score in read(state["board"], NliScore)}
+    return [(offers[item], scores[item]) for item in items]
+
+
+def _someone_answered(state: State) -> None:
+    """A run in which no agent got an answer is no run, and its cause is not the shopper's."""
+    judged = any(score.score is not None for score in read(state["board"], NliScore))
+    if not judged and latest(state["board"], Understanding) is None:
+        raise SetupError(state["errors"][0].message)
+
+
+def _no_understanding(state: State, error: MerchgraphError, context: Context) -> dict[str, Any]:
+    return {}
+
+
+def _unjudged(state: Judging, error: MerchgraphError, context: Context) -> dict[str, Any]:
+    score = NliScore(item=state["offer"].item, score=None)
+    return {"board": [Message(role="nli", payload=score)]}
+
+
+def _no_summary(state: State, error: MerchgraphError, context: Context) -> dict[str, Any]:
+    return {"board": [Message(role="summarize", payload=accept(state, context))]}
+
+
+def _by_score_alone(state: State, error: MerchgraphError, context: Context) -> dict[str, Any]:
+    return {"board": [Message(role="rank", payload=Ranking(ranking=by_score(state)))]}
+
+
+def build() -> StateGraph[State, Context, Request, State]:
+    """The state machine, to be compiled with whatever checkpointer or store its user wants."""
+    builder = StateGraph(State, context_schema=Context, input_schema=Request)
+    add_node(builder, "retrieve", retrieve, timeout_s=RETRIEVE_TIMEOUT_S)
+    add_node(builder, "understand", understand, fallback=_no_understanding)
+    add_node(builder, "nli", nli, fallback=_unjudged, lane=lambda state: state["offer"].item)
+    add_node(builder, "summarize", summarize, fallback=_no_summary)
+    add_node(builder, "rank", rank, fallback=_by_score_alone)
+    builder.add_edge(START, "retrieve")
+    builder.add_conditional_edges("retrieve", fan_out, ["understand", "nli"])
+    builder.add_edge("understand", "summarize")
+    builder.add_edge("nli", "summarize")
+    builder.add_edge("summarize", "rank")
+    builder.add_edge("rank", END)
+    return builder
+
+
+graph: CompiledStateGraph[State, Context, Request, State] = (
+    build().compile(name="arag").with_config(recursion_limit=RECURSION_LIMIT)
+)
+
+
+async def arun(request: Request, context: Context | None = None) -> Result:
+    """Run ARAG for one shopper, from async code.
+
+    Raises:
+        SetupError: an unknown user, item, model or shop, or a server that answers nobody.
+    """
+    return result(await final_state(graph, request, context), context)  # type: ignore[arg-type]
+
+
+def run(request: Request, context: Context | None = None) -> Result:
+    """Run ARAG for one shopper, from ordinary code and notebooks.
+
+    Raises:
+        SetupError: as `arun`.
+    """
+    return run_sync(arun(request, context))

@@ -1,0 +1,210 @@
+"""ARAG's context, blackboard, state and result; `arag.py` has the flow.
+
+The board is the record of a run: what each agent wrote is read from there, by later agents and by the
+result alike.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Annotated, Any, Literal, TypedDict
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from merchgraph.agents.context_summary import ContextSummary
+from merchgraph.agents.item_ranker import Ranking
+from merchgraph.agents.nli import NliScore
+from merchgraph.agents.shopper import Shopper
+from merchgraph.agents.user_understanding import Understanding
+from merchgraph.graphs.blackboard import Posted, latest, post, read
+from merchgraph.graphs.offers import Offer
+from merchgraph.runtime.ledger import Call, Usage, usage_by
+from merchgraph.runtime.models import DEFAULT_MODEL, ChatModel, chat_model
+from merchgraph.runtime.node import RunError
+from merchgraph.tools.candidates import SourceName
+
+FALLBACK_ACCEPTED = 3
+AgentName = Literal["understand", "nli", "summarize", "rank"]
+AGENTS: tuple[AgentName, ...] = ("understand", "nli", "summarize", "rank")
+
+
+class Context(BaseModel):
+    """The settings of one run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = Field(default=DEFAULT_MODEL, description="PROVIDER/MODEL of all agents")
+    models: dict[AgentName, str] = Field(
+        default_factory=dict, description="other models for single agents"
+    )
+    k: int = Field(default=5, ge=1, le=200, description="items to recommend")
+    candidates: int = Field(default=20, ge=1, le=200, description="items to retrieve and judge")
+    sources: list[SourceName] = Field(
+        default=["semantic"], min_length=1, description="where candidates come from"
+    )
+    data: str = Field(
+        default="complete_journey", description="the shop: complete_journey, or a mapping file"
+    )
+    theta: float = Field(default=0.5, ge=0, le=1, description="least NLI score of an accepted item")
+    rank_scope: Literal["accepted", "all"] = Field(
+        default="accepted", description="what the ranker orders; the others follow by score"
+    )
+    rationales: bool = Field(default=True, description="let the judge give reasons for kept items")
+    long_term_items: int = Field(default=20, ge=0, le=200, description="earlier items agents read")
+    session_items: int = Field(default=10, ge=1, le=100, description="basket items agents read")
+    temperature: float = Field(default=0.0, ge=0, le=2, description="sampling temperature")
+    deterministic: bool = Field(
+        default=False, description="same request, same bits: no prompt cache (slower)"
+    )
+
+    @model_validator(mode="after")
+    def _k_within_candidates(self) -> Context:
+        if self.k > self.candidates:
+            raise ValueError(
+                f"k is {self.k}, but only {self.candidates} candidates are judged; "
+                f"lower k to {self.candidates} or raise candidates to {self.k}"
+            )
+        return self
+
+    def agent_model(self, agent: AgentName) -> ChatModel:
+        """The live model of an agent."""
+        name = self.models.get(agent, self.model)
+        return chat_model(name, temperature=self.temperature, deterministic=self.deterministic)
+
+
+class Retrieved(BaseModel):
+    """I0: item ids, best first."""
+
+    items: list[str]
+
+
+class Accepted(BaseModel):
+    """I+, best score first; `fallback` where none reached theta and the best stand in."""
+
+    accepted: list[str]
+    theta: float
+    fallback: bool = False
+
+
+class Message(Posted):
+    """What was written on ARAG's blackboard."""
+
+    payload: Retrieved | Understanding | NliScore | Accepted | ContextSummary | Ranking
+
+
+class State(TypedDict, total=False):
+    """The request comes in; `retrieve` sets shopper and offers; every agent writes on the board."""
+
+    user: str
+    session: list[str] | None
+    long_term: list[str] | None
+    candidates: list[str] | None
+    before: Any  # a datetime, or the text of one: `Request` reads both
+    shopper: Shopper
+    offers: list[Offer]
+    board: Annotated[list[Message], post]
+    calls: Annotated[list[Call], operator.add]
+    errors: Annotated[list[RunError], operator.add]
+
+
+class Judging(TypedDict):
+    """The input of one `nli` branch."""
+
+    shopper: Shopper
+    offer: Offer
+
+
+class Ranked(BaseModel):
+    """One ranked item.
+
+    Attributes:
+        score: s_NLI in [0, 1]; None where the judge failed on it.
+        why: the ranker's reason, or else the judge's; empty where neither gave one.
+    """
+
+    rank: int
+    item: str
+    title: str
+    score: float | None
+    label: str | None
+    accepted: bool
+    why: str
+    sources: tuple[str, ...]
+
+
+class Result(BaseModel):
+    """What a run returns.
+
+    Attributes:
+        recommendations: the first k of the ranking.
+        ranking: every candidate once, best first.
+        fallback: no candidate reached theta, and the best scores stood in.
+        errors: the branches that failed and what the run did without.
+    """
+
+    user: str
+    recommendations: list[Ranked]
+    ranking: list[Ranked]
+    understanding: Understanding | None
+    context: ContextSummary | None
+    fallback: bool
+    board: list[Message]
+    errors: list[RunError]
+    usage: Usage
+    usage_by_agent: dict[str, Usage]
+
+
+def accept(state: State, context: Context) -> Accepted:
+    """I+ = {i : s_NLI(i, u) >= theta}, or the best three where it is empty."""
+    scores = {score.item: score.score for score in read(state["board"], NliScore)}
+    order = by_score(state)
+    kept = [
+        item
+        for item in order
+        if (scores[item] or 0.0) >= context.theta and scores[item] is not None
+    ]
+    if kept:
+        return Accepted(accepted=kept, theta=context.theta)
+    return Accepted(accepted=order[:FALLBACK_ACCEPTED], theta=context.theta, fallback=True)
+
+
+def by_score(state: State) -> list[str]:
+    """I0 by s_NLI, best first; equal scores as retrieved, unjudged items last."""
+    scores = {score.item: score.score for score in read(state["board"], NliScore)}
+    items = [offer.item for offer in state["offers"]]
+    return sorted(items, key=lambda item: -1.0 if (s := scores[item]) is None else s, reverse=True)
+
+
+def result(state: State, context: Context | None = None) -> Result:
+    """What a finished run's state says, for people."""
+    board, k = state["board"], (context or Context()).k
+    ranking, accepted = latest(board, Ranking), latest(board, Accepted)
+    assert ranking is not None, "a run ends with a ranking"
+    assert accepted is not None, "a run ends with an accepted set"
+    scores = {score.item: score for score in read(board, NliScore)}
+    offers = {offer.item: offer for offer in state["offers"]}
+    ranked = [
+        Ranked(
+            rank=place,
+            item=item,
+            title=offers[item].title,
+            score=scores[item].score,
+            label=scores[item].label,
+            accepted=item in accepted.accepted,
+            why=ranking.why.get(item, "") or scores[item].rationale,
+            sources=offers[item].sources,
+        )
+        for place, item in enumerate(ranking.ranking, start=1)
+    ]
+    return Result(
+        user=state["shopper"].user,
+        recommendations=ranked[:k],
+        ranking=ranked,
+        understanding=latest(board, Understanding),
+        context=latest(board, ContextSummary),
+        fallback=accepted.fallback,
+        board=board,
+        errors=state["errors"],
+        usage=Usage.of(state["calls"]),
+        usage_by_agent=usage_by(state["calls"], "agent"),
+    )
