@@ -195,7 +195,7 @@ async def arun(request: Request, context: Context | None = None) -> Result:
     Raises:
         SetupError: an unknown user, item, model or shop, or a server that answers nobody.
     """
-    return result(await final_state(graph, request, context), context)  # type: ignore[arg-type]
+    return result(await final_state(graph, request, context), context)
 
 
 def run(request: Request, context: Context | None = None) -> Result:

@@ -7,6 +7,7 @@ result alike.
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -18,8 +19,9 @@ from merchgraph.agents.shopper import Shopper
 from merchgraph.agents.user_understanding import Understanding
 from merchgraph.graphs.blackboard import Posted, latest, post, read
 from merchgraph.graphs.offers import Offer
+from merchgraph.runtime.chat import ChatModel
 from merchgraph.runtime.ledger import Call, Usage, usage_by
-from merchgraph.runtime.models import DEFAULT_MODEL, ChatModel, chat_model
+from merchgraph.runtime.models import DEFAULT_MODEL, chat_model
 from merchgraph.runtime.node import RunError
 from merchgraph.tools.candidates import SourceName
 
@@ -175,7 +177,7 @@ def by_score(state: State) -> list[str]:
     return sorted(items, key=lambda item: -1.0 if (s := scores[item]) is None else s, reverse=True)
 
 
-def result(state: State, context: Context | None = None) -> Result:
+def result(state: Mapping[str, Any], context: Context | None = None) -> Result:
     """What a finished run's state says, for people."""
     board, k = state["board"], (context or Context()).k
     ranking, accepted = latest(board, Ranking), latest(board, Accepted)

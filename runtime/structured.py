@@ -20,11 +20,11 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, ValidationError, create_model
 
+from merchgraph.runtime.chat import ChatModel
 from merchgraph.runtime.endpoint import JsonSchema, response_format
 from merchgraph.runtime.errors import ModelReplyError
 from merchgraph.runtime.ledger import at
 from merchgraph.runtime.log import logger
-from merchgraph.runtime.models import ChatModel
 
 S = TypeVar("S", bound=BaseModel)
 log = logger("structured")

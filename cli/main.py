@@ -1,0 +1,54 @@
+"""The command `merchgraph`: one verb a file; this one only puts them together.
+
+Errors of our tree end with one sentence on standard error and exit code 2, Ctrl-C with 130.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from merchgraph.cli import doctor, evaluate, prepare, run, studio
+from merchgraph.runtime.errors import MerchgraphError
+from merchgraph.runtime.log import configure
+from merchgraph.runtime.settings import settings
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="merchgraph",
+    help="Multi-agent orchestration for merchandising: rank, title, write and price attention.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(run.app, name="run")
+app.command("prepare")(prepare.prepare)
+app.command("eval")(evaluate.evaluate)
+app.command("studio")(studio.studio)
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        configure(settings().log_level)
+        app()
+    except MerchgraphError as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True)
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""`merchgraph run GRAPH`: one run, drawn live; `--json` for machines."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+
+from merchgraph.cli.prepare import prepare_shop
+from merchgraph.runtime.errors import SetupError
+
+app = typer.Typer(help="Run one graph, drawn live.", no_args_is_help=True)
+
+
+@app.callback()
+def _verbs() -> None:
+    """Run one graph, drawn live."""
+
+
+@app.command()
+def arag(
+    user: Annotated[str, typer.Option(help="User id of the shop's log.")],
+    k: Annotated[int, typer.Option(help="Items to recommend.")] = 5,
+    candidates: Annotated[int, typer.Option(help="Items to retrieve and judge.")] = 20,
+    model: Annotated[str | None, typer.Option(help="PROVIDER/MODEL of all agents.")] = None,
+    data: Annotated[
+        str, typer.Option(help="The shop: complete_journey, or a mapping file.")
+    ] = "complete_journey",
+    slate: Annotated[
+        str | None, typer.Option(help="Item ids to rank instead of retrieving, with commas.")
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other setting, NAME=VALUE, for example theta=0.6."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Recommend items to one shopper by ARAG: retrieve, understand, judge, summarise, rank."""
+    console = Console(quiet=as_json)
+    console.print(f"[bold]ARAG[/] for user [bold]{user}[/] of {data}", highlight=False)
+    given: dict[str, Any] = {"k": k, "candidates": candidates, "data": data, **_settings(option)}
+    fields: dict[str, Any] = {"user": user}
+    if model is not None:
+        given["model"] = model
+    if slate is not None:
+        fields["candidates"] = [item.strip() for item in slate.split(",") if item.strip()]
+    result = _run_arag(fields, given, console)
+    if as_json:
+        typer.echo(result.model_dump_json(indent=2))
+
+
+def _run_arag(fields: dict[str, Any], given: dict[str, Any], console: Console) -> BaseModel:
+    # imported after the first line is on the screen, since LangGraph takes a second
+    from merchgraph.cli import live
+    from merchgraph.graphs import arag as graph
+    from merchgraph.graphs.front import checked
+    from merchgraph.runtime.models import endpoint
+    from merchgraph.tools.data.shops import shop
+
+    request, context = checked(graph.Request, fields), checked(graph.Context, given)
+    endpoint(context.model)
+    shop(context.data).history(request.user)  # a mistake is said before the index is built
+    prepare_shop(context.data, console, lambda line: console.print(f"  {line}", highlight=False))
+    state = live.follow(graph.graph, request, context, console, fan_out={"nli": "offers"})
+    result = graph.result(state, context)
+    live.show_arag(result, console)
+    return result
+
+
+def _settings(pairs: list[str] | None) -> dict[str, Any]:
+    """NAME=VALUE pairs; a value is JSON where it reads as such, else text.
+
+    Raises:
+        SetupError: a pair without a name or an equals sign.
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs or []:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise SetupError(f"--set got {pair!r}; expected NAME=VALUE, for example theta=0.6.")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found
