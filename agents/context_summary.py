@@ -55,11 +55,11 @@ class ContextSummarizer:
         messages = conversation(shopper, prompt("arag/summarize", products=products(accepted)))
         reply: Any = await ask(self.model, messages, _schema(len(accepted)), agent="summarize")
         offered = [candidate.item for candidate, _ in accepted]
-        themes = {
-            theme.text: Theme(text=theme.text, items=in_order_offered(theme.numbers, offered))
-            for theme in reversed(reply.themes)  # of two themes with the same words the first stays
-        }
-        return ContextSummary(themes=list(themes.values())[::-1], summary=reply.summary)
+        themes: dict[str, Theme] = {}
+        for theme in reply.themes:  # of two themes with the same words the first stays
+            items = in_order_offered(theme.numbers, offered)
+            themes.setdefault(theme.text, Theme(text=theme.text, items=items))
+        return ContextSummary(themes=list(themes.values()), summary=reply.summary)
 
 
 @cache

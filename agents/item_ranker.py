@@ -1,4 +1,7 @@
-"""Item Ranker Agent: a permutation of the offered items by likelihood of purchase (ARAG)."""
+"""Item Ranker Agent: a permutation of the offered items by likelihood of purchase (ARAG).
+
+It ranks and gives no reasons: those are the judge's, who read each item alone (`nli.py`).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from merchgraph.agents.context_summary import ContextSummary
 from merchgraph.agents.nli import Judged, products
-from merchgraph.agents.shopper import Sentence, Shopper, conversation, in_order_offered
+from merchgraph.agents.shopper import Shopper, conversation, in_order_offered
 from merchgraph.agents.user_understanding import Understanding
 from merchgraph.prompts.load import fenced, prompt
 from merchgraph.runtime.structured import ask
@@ -23,19 +26,13 @@ class Ranking(BaseModel):
 
     Attributes:
         ranking: item ids; what the model left out follows in the order offered.
-        why: item id -> the model's reason, for the items that it put on top.
-        named: how many of the ids the model itself placed.
+        named: how many of them the model itself placed.
     """
 
     model_config = ConfigDict(frozen=True)
 
     ranking: list[str]
-    why: dict[str, str] = Field(default_factory=dict)
     named: int = 0
-
-
-_MOST_TOKENS = 120
-"""Of a pick with the longest reason, even where every character is a token."""
 
 
 @dataclass(frozen=True)
@@ -60,45 +57,38 @@ class ItemRanker:
             understanding: S_user, None where that agent failed.
             context: S_ctx, None where that agent failed.
             offered: items in the order of their NLI score; ids that the reply leaves out keep it.
-            k: how many get a reason.
+            k: the reply names at least so many.
 
         Raises:
             ModelReplyError, EndpointError, BudgetError, SetupError: as `ask`.
         """
-        top = min(k, len(offered))
         task = prompt(
             "arag/rank",
             shopper_summary=fenced(understanding.summary, 500) if understanding else "(unknown)",
             goal=fenced(understanding.session_goal) if understanding else "(unknown)",
             context_summary=fenced(context.summary, 500) if context else "(unknown)",
             products=products(offered),
-            k=top,
+            k=min(k, len(offered)),
         )
+        schema = _schema(len(offered), min(k, len(offered)))
+        limit = _TOKENS_EACH * len(offered) + 32
         messages = conversation(shopper, task)
-        schema = _schema(len(offered), top)
-        reply: Any = await ask(
-            self.model,
-            messages,
-            schema,
-            agent="rank",
-            max_tokens=_MOST_TOKENS * top + 8 * len(offered),
-        )
+        reply: Any = await ask(self.model, messages, schema, agent="rank", max_tokens=limit)
         ids = [candidate.item for candidate, _ in offered]
-        named = in_order_offered([pick.number for pick in reply.top] + reply.rest, ids)
-        why: dict[str, str] = {}
-        for pick in reply.top:
-            why.setdefault(ids[int(pick.number) - 1], pick.why)
-        return Ranking(ranking=list(dict.fromkeys(named + ids)), why=why, named=len(named))
+        named = in_order_offered(reply.ranking, ids)
+        return Ranking(ranking=list(dict.fromkeys(named + ids)), named=len(named))
+
+
+_TOKENS_EACH = 8
+"""Of one number in the reply: digits, quotes, comma, and whitespace where a server allows it."""
 
 
 @cache
-def _schema(items: int, top: int) -> type[BaseModel]:
-    """The reply for `items` items: only their numbers can be named, `top` of them with a reason."""
+def _schema(items: int, least: int) -> type[BaseModel]:
+    """The reply for `items` items: only their numbers can be named, `least` of them at least."""
     number: Any = Literal[tuple(str(n) for n in range(1, items + 1))]
-    pick = create_model("Pick", number=(number, ...), why=(Sentence, ...))
     return create_model(
         "ProductRanking",
         __doc__="The products in the order in which the shopper is likely to buy them.",
-        top=(list[pick], Field(min_length=top, max_length=top)),  # type: ignore[valid-type]
-        rest=(list[number], Field(max_length=items - top)),
+        ranking=(list[number], Field(min_length=least, max_length=items)),
     )

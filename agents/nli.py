@@ -15,7 +15,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from pydantic import BaseModel, ConfigDict, Field
 
-from merchgraph.agents.shopper import Candidate, Phrase, Shopper, conversation
+from merchgraph.agents.shopper import Candidate, Sentence, Shopper, conversation
 from merchgraph.prompts.load import fenced, prompt
 from merchgraph.runtime.structured import ask, choose
 
@@ -45,7 +45,7 @@ class NliScore(BaseModel):
 class Rationale(BaseModel):
     """The reason of a judgement."""
 
-    reason: Phrase
+    reason: Sentence
 
 
 @dataclass(frozen=True)

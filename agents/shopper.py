@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
@@ -22,8 +23,8 @@ def _cut(limit: int) -> AfterValidator:
 # A reply that runs over is cut, not refused: the limit goes into the schema, for servers that
 # constrain, but is no reason to ask again.
 Phrase = Annotated[str, _cut(60), Field(json_schema_extra={"maxLength": 60})]
-Sentence = Annotated[str, _cut(100), Field(json_schema_extra={"maxLength": 100})]
-Paragraph = Annotated[str, _cut(400), Field(json_schema_extra={"maxLength": 400})]
+Sentence = Annotated[str, _cut(70), Field(json_schema_extra={"maxLength": 70})]
+Paragraph = Annotated[str, _cut(200), Field(json_schema_extra={"maxLength": 200})]
 
 
 class Shopper(BaseModel):
@@ -53,12 +54,13 @@ class Candidate(BaseModel):
 
 def conversation(shopper: Shopper, task: str) -> list[BaseMessage]:
     """The messages of one request: what all requests of a run share first, then the task."""
-    about = prompt(
-        "arag/shopper",
-        long_term=listed(list(shopper.long_term)),
-        session=listed(list(shopper.session)),
-    )
-    return [SystemMessage(prompt("arag/system")), HumanMessage(f"{about}\n\n{task}")]
+    return [SystemMessage(prompt("arag/system")), HumanMessage(f"{_about(shopper)}\n\n{task}")]
+
+
+@lru_cache(maxsize=128)  # a run of 20 candidates needs it 43 times: more work than all its calls
+def _about(shopper: Shopper) -> str:
+    long_term, session = listed(list(shopper.long_term)), listed(list(shopper.session))
+    return prompt("arag/shopper", long_term=long_term, session=session)
 
 
 def in_order_offered(numbers: Sequence[str], offered: Sequence[str]) -> list[str]:

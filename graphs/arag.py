@@ -42,9 +42,9 @@ from merchgraph.graphs.arag_state import (
     result,
 )
 from merchgraph.graphs.blackboard import latest, read
-from merchgraph.graphs.front import checked, final_state
+from merchgraph.graphs.front import add_edge, checked, final_state
 from merchgraph.graphs.offers import Offer, Request, past, retrieved, shopper, slate
-from merchgraph.runtime.errors import MerchgraphError, ModelReplyError, SetupError
+from merchgraph.runtime.errors import MerchgraphError, SetupError
 from merchgraph.runtime.loop import run_sync
 from merchgraph.runtime.node import RECURSION_LIMIT, RunError, add_node
 from merchgraph.tools.data.shops import shop
@@ -104,7 +104,9 @@ async def nli(state: Judging, runtime: Runtime[Context]) -> dict[str, Any]:
         try:
             reason = await agent.rationale(state["shopper"], offer, score)
             score = score.model_copy(update={"rationale": reason})
-        except ModelReplyError as error:  # the score stands without its reason
+        except SetupError:
+            raise
+        except MerchgraphError as error:  # the score stands without its reason
             errors = [RunError.of("nli", offer.item, error)]
     return {"board": [Message(role="nli", payload=score)], "errors": errors}
 
@@ -147,7 +149,7 @@ def _someone_answered(state: State) -> None:
     """A run in which no agent got an answer is no run, and its cause is not the shopper's."""
     judged = any(score.score is not None for score in read(state["board"], NliScore))
     if not judged and latest(state["board"], Understanding) is None:
-        raise SetupError(state["errors"][0].message)
+        raise SetupError(state["errors"][-1].message)
 
 
 def _no_understanding(state: State, error: MerchgraphError, context: Context) -> dict[str, Any]:
@@ -177,10 +179,10 @@ def build() -> StateGraph[State, Context, Request, State]:
     add_node(builder, "rank", rank, fallback=_by_score_alone)
     builder.add_edge(START, "retrieve")
     builder.add_conditional_edges("retrieve", fan_out, ["understand", "nli"])
-    builder.add_edge("understand", "summarize")
-    builder.add_edge("nli", "summarize")
-    builder.add_edge("summarize", "rank")
-    builder.add_edge("rank", END)
+    add_edge(builder, "understand", "summarize")
+    add_edge(builder, "nli", "summarize")
+    add_edge(builder, "summarize", "rank")
+    add_edge(builder, "rank", END)
     return builder
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -91,6 +91,8 @@ class Accepted(BaseModel):
 class Message(Posted):
     """What was written on ARAG's blackboard."""
 
+    opens: ClassVar[frozenset[str]] = frozenset({"retrieve"})
+
     payload: Retrieved | Understanding | NliScore | Accepted | ContextSummary | Ranking
 
 
@@ -121,7 +123,7 @@ class Ranked(BaseModel):
 
     Attributes:
         score: s_NLI in [0, 1]; None where the judge failed on it.
-        why: the ranker's reason, or else the judge's; empty where neither gave one.
+        why: the judge's reason, for items that were kept.
     """
 
     rank: int
@@ -193,7 +195,7 @@ def result(state: Mapping[str, Any], context: Context | None = None) -> Result:
             score=scores[item].score,
             label=scores[item].label,
             accepted=item in accepted.accepted,
-            why=ranking.why.get(item, "") or scores[item].rationale,
+            why=scores[item].rationale,
             sources=offers[item].sources,
         )
         for place, item in enumerate(ranking.ranking, start=1)

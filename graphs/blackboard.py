@@ -9,7 +9,7 @@ order in which they were sent, so the numbers are the same in every run.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, SerializeAsAny
 
@@ -23,9 +23,13 @@ class Posted(BaseModel):
     Attributes:
         seq: its place on the board, from 0; -1 until it is posted.
         role: the node that wrote it.
+        opens: roles that begin a run. A thread that runs again, as in Studio, then starts from an empty
+            board: what was found out about one shopper is never read for the next.
     """
 
     model_config = ConfigDict(frozen=True)
+
+    opens: ClassVar[frozenset[str]] = frozenset()
 
     seq: int = -1
     role: str
@@ -33,11 +37,13 @@ class Posted(BaseModel):
 
 
 def post(board: Sequence[M], new: Iterable[M]) -> list[M]:
-    """The board with new messages at its end, numbered on."""
-    numbered = (
-        message.model_copy(update={"seq": seq}) for seq, message in enumerate(new, start=len(board))
-    )
-    return [*board, *numbered]
+    """The board with new messages at its end, numbered on; one that opens a run clears it first."""
+    posted = list(board)
+    for message in new:
+        if message.role in message.opens:
+            posted = []
+        posted.append(message.model_copy(update={"seq": len(posted)}))
+    return posted
 
 
 def read(board: Iterable[Posted], kind: type[P]) -> list[P]:

@@ -23,7 +23,7 @@ JOINERS = "\u200c\u200d"
 """Invisible, yet part of the spelling of several scripts and of emoji."""
 
 
-def prompt(name: str, **values: object) -> str:
+def prompt(name: str, /, **values: object) -> str:
     """Fill the placeholders of `prompts/<name>.md`.
 
     Raises:

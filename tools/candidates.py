@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
 from itertools import chain, zip_longest
 from threading import Lock
 from typing import Literal, NamedTuple
@@ -66,7 +66,7 @@ def gather(
         before: nothing of the log after this time is used.
 
     Raises:
-        SetupError: the shopper has no item at all, or the sources found fewer than one.
+        SetupError: the shopper has no item at all, or the sources found none.
     """
     if not long_term and not session:
         raise SetupError(
@@ -83,17 +83,23 @@ def gather(
             scores.setdefault(hit.item, hit.score)
     in_turn = chain.from_iterable(zip_longest(*found.values()))
     items = list(dict.fromkeys(hit.item for hit in in_turn if hit is not None))[:k]
+    if not items:
+        raise SetupError(
+            f"The sources {', '.join(found)} found no candidate for this shopper; "
+            "name other sources, or give a slate of candidates."
+        )
     return [Proposal(item, scores[item], tuple(named[item])) for item in items]
 
 
 def semantic(store: Shop, past: Past, k: int) -> list[Hit]:
     """ARAG's I0: the items nearest to the shopper's texts, one item per text."""
-    texts = _text_of(store)
-    long_term, session = ([texts[item] for item in ids] for ids in (past.long_term, past.session))
+    long_term, session = (
+        [fact.text for fact in store.items.get(ids)] for ids in (past.long_term, past.session)
+    )
     where = Filter(exclude=set(past.session), distinct=True)
     hits = semantic_index(store).by_user(long_term, session, k=k, where=where)
     top = _most_bought(store, past.before, frozenset(past.session))
-    return [Hit(top[texts[hit.item]], hit.score) for hit in hits]
+    return [Hit(top[store.items.row(hit.item).text], hit.score) for hit in hits]
 
 
 SOURCES: Mapping[SourceName, Source] = {"semantic": semantic}
@@ -111,12 +117,7 @@ _opening = Lock()
 _indexes: dict[Shop, SemanticIndex] = {}
 
 
-@cache
-def _text_of(store: Shop) -> dict[str, str]:
-    return dict(store.items.frame.select("item", "text").iter_rows())
-
-
-@cache
+@lru_cache(maxsize=8)  # a test of many times would keep a table for each
 def _counts(store: Shop, before: datetime | None) -> pl.DataFrame:
     """item, text, bought — sellable items, the most bought first."""
     events = store.events.frame
