@@ -98,12 +98,16 @@ Judged = tuple[Candidate, NliScore]
 def products(judged: Sequence[Judged]) -> str:
     """Judged items as a prompt's part, which the summary and the ranking begin with alike."""
     lines = [
-        f"{number}. {fenced(candidate.text)}; {_fit(score)}"
+        f"{number}. {_fit(score)}: {fenced(candidate.text)}{_why(score)}"
         for number, (candidate, score) in enumerate(judged, start=1)
     ]
     return prompt("arag/products", items="\n".join(lines))
 
 
 def _fit(score: NliScore) -> str:
-    value = "fit unknown" if score.score is None else f"fit {score.score:.2f}"
-    return f"{value}: {fenced(score.rationale)}" if score.rationale else value
+    # before the text: a title that claims a fit of its own comes too late
+    return "fit unknown" if score.score is None else f"fit {score.score:.2f}"
+
+
+def _why(score: NliScore) -> str:
+    return f" | {fenced(score.rationale)}" if score.rationale else ""

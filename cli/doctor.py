@@ -7,12 +7,16 @@ import platform
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
 
 import typer
+from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
+from merchgraph.cli.plain import plain
 from merchgraph.runtime.errors import MerchgraphError
+from merchgraph.runtime.log import HIDDEN, redact
 from merchgraph.runtime.settings import settings
 
 PACKAGES = {
@@ -44,9 +48,10 @@ def doctor() -> None:
     console = Console()
     table = Table("", "what", "found", title=f"merchgraph {version('merchgraph')}")
     broken = False
-    for finding in findings():
-        table.add_row(MARKS[finding.state], finding.name, finding.detail)
-        broken = broken or finding.state == "broken"
+    with console.status("reading the shop, asking the models"):
+        for finding in findings():
+            table.add_row(MARKS[finding.state], plain(finding.name), plain(finding.detail))
+            broken = broken or finding.state == "broken"
     console.print(table)
     raise typer.Exit(int(broken))
 
@@ -106,27 +111,45 @@ async def _embedded() -> Finding:
     )
 
 
+class _Model(BaseModel):
+    id: str
+
+
+class _Models(BaseModel):
+    data: list[_Model]
+
+
 async def _served(provider: Literal["vllm", "openai"]) -> Finding:
     """Which models a server lists; neither is needed by default."""
     import openai
 
-    now = settings()
+    from merchgraph.runtime.limits import said
+
+    now, name = settings(), f"{provider}/..."
     url = now.vllm_base_url if provider == "vllm" else now.openai_base_url
     secret = now.vllm_api_key if provider == "vllm" else now.openai_api_key
-    address, key = (
-        f"MERCHGRAPH_{provider.upper()}_BASE_URL",
-        f"MERCHGRAPH_{provider.upper()}_API_KEY",
-    )
+    shown, address = redact(url), f"MERCHGRAPH_{provider.upper()}_BASE_URL"
     if provider == "openai" and secret is None:
-        return Finding("off", f"{provider}/...", f"no key; set {key} (and {address}, if not {url})")
-    client = openai.AsyncOpenAI(
-        base_url=url, api_key=secret.get_secret_value() if secret else "none", max_retries=0,
-        timeout=now.connect_timeout_s,
-    )  # fmt: skip
+        key = "MERCHGRAPH_OPENAI_API_KEY"
+        return Finding("off", name, f"no key; set {key} (and {address}, if not {shown})")
+    key = secret.get_secret_value() if secret else "none"
     try:
-        models = [model.id async for model in client.models.list()]
+        models = await _listed(url, key)
     except openai.OpenAIError as error:
-        return Finding("off", f"{provider}/...", f"{url} does not answer ({error}); set {address}")
-    finally:
-        await client.close()
-    return Finding("ok", f"{provider}/...", f"{url} serves {', '.join(models)}")
+        why = said(error).replace(key, HIDDEN)
+        return Finding("off", name, f"{shown} does not answer ({why}); set {address}")
+    except ValueError:
+        return Finding("off", name, f"{shown} gives no list of models; set {address}")
+    return Finding("ok", name, f"{shown} serves {', '.join(models) or 'no model'}")
+
+
+async def _listed(url: str, key: str) -> list[str]:
+    """Raises an OpenAIError where nobody answers, a ValueError where the answer is no list."""
+    import openai
+
+    _ = urlsplit(url).port  # on what is no address the client would fail with an error of its own
+    async with openai.AsyncOpenAI(
+        base_url=url, api_key=key, max_retries=0, timeout=settings().connect_timeout_s
+    ) as client:
+        reply = await client.models.with_raw_response.list()
+        return [model.id for model in _Models.model_validate_json(reply.content).data]

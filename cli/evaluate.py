@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from merchgraph.cli.plain import teller
 from merchgraph.cli.prepare import prepare_shop
 from merchgraph.runtime.errors import SetupError
 
@@ -23,7 +24,7 @@ def evaluate(
     if suite not in SUITES:
         raise SetupError(f"There is no suite {suite!r}; there is: {', '.join(SUITES)}.")
     console = Console()
-    prepare_shop(data, console, lambda line: console.print(f"  {line}", highlight=False))
+    prepare_shop(data, console, teller(console))
 
     from merchgraph.evals.suites import retrieval
     from merchgraph.tools.candidates import semantic_index

@@ -9,19 +9,21 @@ from typing import Any
 
 from langgraph.graph.state import CompiledStateGraph
 from pydantic import BaseModel
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from merchgraph.cli.plain import plain
 from merchgraph.graphs.arag_state import Result
 from merchgraph.runtime.ledger import Usage
 from merchgraph.runtime.loop import run_sync
 
 WIDTH = 24
+LONGEST_ID = 14
 
 
 @dataclass
@@ -43,10 +45,12 @@ class View:
     Attributes:
         nodes: in the order of the graph.
         fan_out: node -> key of the state whose length is the number of its branches.
+        broken: the run has ended with an error, in the nodes that are not done.
     """
 
     nodes: list[str]
     fan_out: dict[str, str]
+    broken: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
     _spinner: Spinner = field(default_factory=lambda: Spinner("dots"))
 
@@ -73,28 +77,37 @@ class View:
 
     def __rich__(self) -> RenderableType:
         table = Table.grid(padding=(0, 1))
+        for justify in ("left", "left", "left", "right", "left", "left"):
+            table.add_column(justify=justify, no_wrap=True)
         for name, row in self.rows.items():
-            table.add_row("", self._mark(row), name, self._bar(row), self._remark(row))
+            table.add_row(
+                "", self._mark(row), name, self._seconds(row), self._bar(row), self._count(row)
+            )
         return table
 
     def _mark(self, row: Row) -> RenderableType:
         if row.finished >= row.expected:
             return Text("!", "yellow") if row.degraded else Text("✓", "green")
-        return self._spinner if row.started else Text("·", "dim")
+        if not row.started:
+            return Text("·", "dim")
+        return Text("✗", "red") if self.broken else self._spinner
 
     def _bar(self, row: Row) -> RenderableType:
         if row.expected == 1 or not row.started:
             return Text("")
         return ProgressBar(total=row.expected, completed=row.finished, width=WIDTH)
 
-    def _remark(self, row: Row) -> Text:
+    def _seconds(self, row: Row) -> Text:
         if not row.started:
             return Text("")
         running = row.finished < row.expected
         seconds = time.monotonic() - row.begun_at if running else row.seconds
-        count = f"{row.finished}/{row.expected}  " if row.expected > 1 else ""
-        failed = f"  {row.degraded} failed" if row.degraded else ""
-        return Text(f"{count}{seconds:.1f} s{failed}", "dim")
+        return Text(f"{seconds:.1f} s", "dim")
+
+    def _count(self, row: Row) -> Text:
+        count = f"{row.finished}/{row.expected}" if row.started and row.expected > 1 else ""
+        failed = f"{row.degraded} failed" if row.degraded else ""
+        return Text("  ".join(filter(None, (count, failed))), "dim")
 
 
 def follow(
@@ -125,26 +138,31 @@ def follow(
 
     if console.quiet:
         run_sync(work())
-    else:
-        with Live(view, console=console, refresh_per_second=8):
+        return state
+    with Live(view, console=console, refresh_per_second=8):
+        try:
             run_sync(work())
+        except BaseException:
+            view.broken = True
+            raise
     return state
 
 
 def show_arag(result: Result, console: Console) -> None:
     """Print the recommendations with scores and reasons, then the ledger."""
     console.print(_about(result))
-    table = Table(title=f"Recommended to user {result.user}", title_justify="left")
-    for heading, options in (
-        ("#", {"justify": "right"}), ("item", {"style": "dim"}), ("title", {"ratio": 3}),
-        ("NLI", {"justify": "right"}), ("why", {"ratio": 4}),
-    ):  # fmt: skip
-        table.add_column(heading, **options)
+    title = plain(f"Recommended to user {result.user}", "table.title")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("item", style="dim", max_width=LONGEST_ID)
+    table.add_column("title", ratio=3)
+    table.add_column("NLI", justify="right", no_wrap=True)
+    table.add_column("why", ratio=4)
     for row in result.recommendations:
         score = "-" if row.score is None else f"{row.score:.2f}"
         table.add_row(
-            str(row.rank), row.item, escape(row.title), score + ("" if row.accepted else " *"),
-            escape(row.why),
+            str(row.rank), plain(row.item), plain(row.title),
+            score + ("" if row.accepted else " *"), plain(row.why),
         )  # fmt: skip
     console.print(table)
     if any(not row.accepted for row in result.recommendations):
@@ -153,30 +171,32 @@ def show_arag(result: Result, console: Console) -> None:
         console.print("  No candidate reached theta; the best scores stand in.", style="yellow")
     for error in result.errors:
         where = f"{error.node} {error.lane}".strip()
-        console.print(f"  {where}: {escape(error.message)}", style="yellow")
+        console.print(plain(f"  {where}: {error.message}", "yellow"))
     console.print(ledger_table(result.usage_by_agent, result.usage))
 
 
 def _about(result: Result) -> RenderableType:
     lines = []
     if result.understanding:
-        lines.append(Text.assemble(("\nshopper  ", "bold"), result.understanding.summary))
+        lines.append(Text.assemble(("\nshopper  ", "bold"), plain(result.understanding.summary)))
     if result.context:
-        lines.append(Text.assemble(("products ", "bold"), result.context.summary, "\n"))
+        lines.append(Text.assemble(("products ", "bold"), plain(result.context.summary), "\n"))
     return Group(*lines)
 
 
 def ledger_table(parts: dict[str, Usage], total: Usage) -> Table:
-    """Calls, tokens and seconds by agent, with their sum."""
-    table = Table(title="Ledger", title_justify="left")
-    headings = ("agent", "calls", "prompt", "cached", "completion", "model s", "retries", "repairs")
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading == "agent" else "right")
+    """Calls, tokens and model seconds by agent, with their sum; what was never needed is left out."""
+    table = Table(title="Ledger", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    headings = ["agent", "calls", "prompt", "cached", "reply", "seconds"]
+    mishaps = [name for name in ("retries", "repairs", "failures") if getattr(total, name)]
+    for heading in headings + mishaps:
+        table.add_column(heading, justify="left" if heading == "agent" else "right", no_wrap=True)
     for name, used in [*parts.items(), ("total", total)]:
         table.add_row(
             name, str(used.calls), f"{used.prompt_tokens:,}", f"{used.cached_tokens:,}",
-            f"{used.completion_tokens:,}", f"{used.seconds:.1f}", str(used.retries),
-            str(used.repairs), style="bold" if name == "total" else "", end_section=False,
+            f"{used.completion_tokens:,}", f"{used.seconds:.1f}",
+            *(str(getattr(used, mishap)) for mishap in mishaps),
+            style="bold" if name == "total" else "",
         )  # fmt: skip
     if total.cost_usd:
         table.caption = f"${total.cost_usd:.4f}"

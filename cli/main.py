@@ -9,8 +9,10 @@ import sys
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from merchgraph.cli import doctor, evaluate, prepare, run, studio
+from merchgraph.cli.plain import plain
 from merchgraph.runtime.errors import MerchgraphError
 from merchgraph.runtime.log import configure
 from merchgraph.runtime.settings import settings
@@ -35,19 +37,21 @@ app.command("doctor")(doctor.doctor)
 def main() -> None:
     """Entry point of the console script."""
     try:
-        configure(settings().log_level)
+        configure(_log_level())
         app()
     except MerchgraphError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True)
+        message = Text.assemble(("error: ", "bold red"), plain(str(error)))
+        Console(stderr=True).print(message, soft_wrap=True)
         sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
 
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+def _log_level() -> str:
+    """As set, or else errors only: what a warning says stands in the live view and the result."""
+    if "log_level" not in settings().model_fields_set:
+        return "error"
+    return settings().log_level
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from merchgraph.cli.plain import teller
+
 Report = Callable[[str], None]
 
 
@@ -19,8 +21,9 @@ def prepare(
 ) -> None:
     """Read the shop, embed its texts, build its index, requantise the embedded model; resumable."""
     console = Console()
-    prepare_shop(data, console, lambda line: console.print(f"  {line}"))
-    prepare_model(lambda line: console.print(f"  {line}"))
+    say = teller(console)
+    prepare_shop(data, console, say)
+    prepare_model(say)
 
 
 def prepare_shop(data: str, console: Console, say: Report) -> None:

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel
 from rich.console import Console
+from rich.text import Text
 
+from merchgraph.cli.plain import plain, teller
 from merchgraph.cli.prepare import prepare_shop
 from merchgraph.runtime.errors import SetupError
 
@@ -40,7 +42,8 @@ def arag(
 ) -> None:
     """Recommend items to one shopper by ARAG: retrieve, understand, judge, summarise, rank."""
     console = Console(quiet=as_json)
-    console.print(f"[bold]ARAG[/] for user [bold]{user}[/] of {data}", highlight=False)
+    who = Text.assemble(("ARAG", "bold"), " for user ", plain(user, "bold"), " of ", plain(data))
+    console.print(who)
     given: dict[str, Any] = {"k": k, "candidates": candidates, "data": data, **_settings(option)}
     fields: dict[str, Any] = {"user": user}
     if model is not None:
@@ -63,7 +66,8 @@ def _run_arag(fields: dict[str, Any], given: dict[str, Any], console: Console) -
     request, context = checked(graph.Request, fields), checked(graph.Context, given)
     endpoint(context.model)
     shop(context.data).history(request.user)  # a mistake is said before the index is built
-    prepare_shop(context.data, console, lambda line: console.print(f"  {line}", highlight=False))
+    if request.candidates is None:
+        prepare_shop(context.data, console, teller(console))
     state = live.follow(graph.graph, request, context, console, fan_out={"nli": "offers"})
     result = graph.result(state, context)
     live.show_arag(result, console)

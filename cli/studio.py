@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from merchgraph.cli.plain import teller
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.settings import settings
 
@@ -66,8 +67,9 @@ def studio(
     if not skip_prepare:  # so that the first click does not wait for an index
         from merchgraph.cli.prepare import prepare_model, prepare_shop
 
-        prepare_shop("complete_journey", console, lambda line: console.print(f"  {line}"))
-        prepare_model(lambda line: console.print(f"  {line}"))
+        say = teller(console)
+        prepare_shop("complete_journey", console, say)
+        prepare_model(say)
     url = f"http://127.0.0.1:{port}"
     console.print(f"Open https://smith.langchain.com/studio/?baseUrl={url} in a browser.")
     raise typer.Exit(subprocess.run(serve, cwd=folder, env=environment(), check=False).returncode)

@@ -42,7 +42,7 @@ from merchgraph.graphs.arag_state import (
     result,
 )
 from merchgraph.graphs.blackboard import latest, read
-from merchgraph.graphs.front import add_edge, checked, final_state
+from merchgraph.graphs.front import checked, final_state
 from merchgraph.graphs.offers import Offer, Request, past, retrieved, shopper, slate
 from merchgraph.runtime.errors import MerchgraphError, SetupError
 from merchgraph.runtime.loop import run_sync
@@ -172,17 +172,17 @@ def _by_score_alone(state: State, error: MerchgraphError, context: Context) -> d
 def build() -> StateGraph[State, Context, Request, State]:
     """The state machine, to be compiled with whatever checkpointer or store its user wants."""
     builder = StateGraph(State, context_schema=Context, input_schema=Request)
-    add_node(builder, "retrieve", retrieve, timeout_s=RETRIEVE_TIMEOUT_S)
+    add_node(builder, "retrieve", retrieve, timeout_s=RETRIEVE_TIMEOUT_S, opens=True)
     add_node(builder, "understand", understand, fallback=_no_understanding)
     add_node(builder, "nli", nli, fallback=_unjudged, lane=lambda state: state["offer"].item)
     add_node(builder, "summarize", summarize, fallback=_no_summary)
     add_node(builder, "rank", rank, fallback=_by_score_alone)
     builder.add_edge(START, "retrieve")
     builder.add_conditional_edges("retrieve", fan_out, ["understand", "nli"])
-    add_edge(builder, "understand", "summarize")
-    add_edge(builder, "nli", "summarize")
-    add_edge(builder, "summarize", "rank")
-    add_edge(builder, "rank", END)
+    builder.add_edge("understand", "summarize")
+    builder.add_edge("nli", "summarize")
+    builder.add_edge("summarize", "rank")
+    builder.add_edge("rank", END)
     return builder
 
 

@@ -1,19 +1,16 @@
-"""What all graphs share: checked input, edges, a run to its final state, a drawing."""
+"""What all graphs share: checked input, and a run to its final state."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from pydantic import BaseModel, ValidationError
 
 from merchgraph.runtime.errors import SetupError
 
 B = TypeVar("B", bound=BaseModel)
-HANDLER = "__error_handler__"
-"""How LangGraph names the node that it adds for a fallback, before the node's own name."""
 
 
 def checked(kind: type[B], values: Mapping[str, Any]) -> B:
@@ -38,16 +35,6 @@ def checked(kind: type[B], values: Mapping[str, Any]) -> B:
         ) from error
 
 
-def add_edge(builder: StateGraph[Any, Any, Any, Any], start: str, end: str) -> None:
-    """An edge that is followed too where a fallback stood in for `start`.
-
-    LangGraph lets the handler of a failed node end the branch, unless it has edges of its own.
-    """
-    builder.add_edge(start, end)
-    if f"{HANDLER}{start}" in builder.nodes:
-        builder.add_edge(f"{HANDLER}{start}", end)
-
-
 async def final_state(
     graph: CompiledStateGraph[Any, Any, Any, Any], request: BaseModel, context: BaseModel | None
 ) -> dict[str, Any]:
@@ -56,12 +43,3 @@ async def final_state(
         request.model_dump(exclude_unset=True) or request.model_dump(), context=context
     )
     return state
-
-
-def mermaid(graph: CompiledStateGraph[Any, Any, Any, Any]) -> str:
-    """The graph as Mermaid text, without the nodes that LangGraph adds to handle errors."""
-    drawn = graph.get_graph()
-    for name, node in list(drawn.nodes.items()):
-        if name.startswith(HANDLER):
-            drawn.remove_node(node)
-    return drawn.draw_mermaid()

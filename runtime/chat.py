@@ -8,6 +8,7 @@ call must not queue.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -19,9 +20,9 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import Field
 
 from merchgraph.runtime.endpoint import Endpoint
-from merchgraph.runtime.errors import EndpointError, MerchgraphError
+from merchgraph.runtime.errors import EndpointError
 from merchgraph.runtime.ledger import Call, here, record
-from merchgraph.runtime.limits import Attempted, attempt
+from merchgraph.runtime.limits import Attempted, UnreadableReply, attempt, said
 from merchgraph.runtime.loop import run_sync
 
 T = TypeVar("T")
@@ -114,12 +115,20 @@ class ChatModel(BaseChatModel):
         return run_sync(self._agenerate(messages, stop, None, **kwargs))
 
     async def _attempt(self, send: Callable[[], Awaitable[T]]) -> Attempted[T]:
-        site = here()
+        site, tries, started = here(), 0, time.monotonic()
+
+        async def counted() -> T:
+            nonlocal tries
+            tries += 1
+            return await send()
+
         try:
-            return await attempt(self.endpoint.limiter, self.endpoint.address, send)
-        except MerchgraphError:
-            record(Call(agent=site.agent, node=site.node, lane=site.lane, repair=site.repair,
-                        model=self.endpoint.name, failed=True))  # fmt: skip
+            return await attempt(self.endpoint.limiter, self.endpoint.address, counted)
+        except BaseException:  # cancelled ones too: what was sent belongs on the ledger
+            if tries:
+                record(Call(agent=site.agent, node=site.node, lane=site.lane, repair=site.repair,
+                            model=self.endpoint.name, tries=tries, failed=True,
+                            seconds=time.monotonic() - started))  # fmt: skip
             raise
 
     def _enter(self, done: Attempted[Any], message: BaseMessage) -> None:
@@ -162,6 +171,11 @@ def _ai_chunk(chunk: ChatGenerationChunk) -> AIMessageChunk:
     return message
 
 
+def _finishes(chunk: ChatGenerationChunk) -> bool:
+    told = {**chunk.message.response_metadata, **(chunk.generation_info or {})}
+    return bool(told.get("finish_reason"))
+
+
 @dataclass
 class _Relay:
     """Hands a stream on chunk by chunk; None on `chunks` ends it."""
@@ -180,14 +194,18 @@ class _Relay:
             self.chunks.put_nowait(None)
 
     async def send(self) -> None:
+        finished = False
         try:
             async for chunk in self.open():
                 self.whole.append(_ai_chunk(chunk))
                 self.chunks.put_nowait(chunk)
+                finished = finished or _finishes(chunk)
+            if not finished:  # an orderly end of the connection is no end of the reply
+                raise UnreadableReply("it ended without a finish reason")
         except Exception as error:
             if not self.whole:
                 raise  # nothing was passed on, so the request may be tried again
             raise EndpointError(
-                f"The reply of {self.name} broke off after {len(self.whole)} chunks ({error}); "
+                f"The reply of {self.name} broke off after {len(self.whole)} chunks ({said(error)}); "
                 "run it again."
             ) from error

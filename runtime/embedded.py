@@ -20,6 +20,7 @@ import atexit
 import os
 import tempfile
 import threading
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -128,24 +129,27 @@ def requantise(source: Path, target: Path) -> None:
     reader = GGUFReader(source)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         draft = Path(folder) / target.name
-        writer = GGUFWriter(draft, reader.fields["general.architecture"].contents())
-        for name, field in reader.fields.items():
-            if name.startswith("GGUF.") or name in ("general.architecture", "general.file_type"):
-                continue  # written by the writer itself
-            outer = field.types[0]
-            inner = field.types[-1] if outer == GGUFValueType.ARRAY else None
-            writer.add_key_value(name, field.contents(), outer, sub_type=inner)
-        writer.add_file_type(LlamaFileType.MOSTLY_Q8_0)
-        for tensor in reader.tensors:
-            data, kind = tensor.data, tensor.tensor_type
-            if len(tensor.shape) > 1:
-                kind = GGMLQuantizationType.Q8_0
-                data = quantize(dequantize(tensor.data, tensor.tensor_type), kind)
-            writer.add_tensor(tensor.name, data, raw_dtype=kind)
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
+        architecture = reader.fields["general.architecture"].contents()
+        with closing(GGUFWriter(draft, architecture)) as writer:
+            for name, field in reader.fields.items():
+                if name.startswith("GGUF.") or name in (
+                    "general.architecture",
+                    "general.file_type",
+                ):
+                    continue  # written by the writer itself
+                outer = field.types[0]
+                inner = field.types[-1] if outer == GGUFValueType.ARRAY else None
+                writer.add_key_value(name, field.contents(), outer, sub_type=inner)
+            writer.add_file_type(LlamaFileType.MOSTLY_Q8_0)
+            for tensor in reader.tensors:
+                data, kind = tensor.data, tensor.tensor_type
+                if len(tensor.shape) > 1:
+                    kind = GGMLQuantizationType.Q8_0
+                    data = quantize(dequantize(tensor.data, tensor.tensor_type), kind)
+                writer.add_tensor(tensor.name, data, raw_dtype=kind)
+            writer.write_header_to_file()
+            writer.write_kv_data_to_file()
+            writer.write_tensors_to_file()
         os.replace(draft, target)
 
 

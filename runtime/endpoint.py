@@ -9,7 +9,7 @@ the project knows which server answers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -23,6 +23,8 @@ from merchgraph.runtime.settings import Price, settings
 JsonSchema = dict[str, Any]
 Constrain = Callable[[str, JsonSchema], dict[str, Any]]
 """(schema name, JSON schema) -> fields of the request body that make the server follow it."""
+
+Session = AsyncGenerator[BaseChatModel, None]
 
 
 @dataclass
@@ -48,7 +50,8 @@ class Endpoint:
     address: str = ""
     follows_schema: bool | None = None
     probing: aiologic.Lock = field(default_factory=aiologic.Lock, repr=False)
-    _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, BaseChatModel] = field(
+    _opening: aiologic.Lock = field(default_factory=aiologic.Lock, repr=False)
+    _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[BaseChatModel, Session]] = field(
         default_factory=WeakKeyDictionary, repr=False
     )
 
@@ -56,8 +59,21 @@ class Endpoint:
         """The live client of the running event loop: its connections cannot cross loops."""
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
-            self.address, self._clients[loop] = await asyncio.to_thread(self.open)
-        return self._clients[loop]
+            async with self._opening:  # the first requests of a loop come all at once
+                if loop not in self._clients:
+                    session = self._session(loop)
+                    self._clients[loop] = await anext(session), session
+        return self._clients[loop][0]
+
+    async def _session(self, loop: asyncio.AbstractEventLoop) -> Session:
+        """Opens a client and closes it with its loop: asyncio ends open generators before that."""
+        self.address, client = await asyncio.to_thread(self.open)
+        try:
+            yield client
+        finally:
+            self._clients.pop(loop, None)
+            if hasattr(client, "aclose"):
+                await client.aclose()
 
     def price(self) -> Price | None:
         """What this endpoint charges, if the settings say so."""

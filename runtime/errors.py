@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from merchgraph.runtime.ledger import Call
 
 
-class MerchgraphError(Exception):
+class MerchgraphError(RuntimeError):
     """Base of the tree; `str(error)` is one sentence that a person can act on.
+
+    A RuntimeError, since the LangGraph server hides the text of any other exception from its users.
 
     Attributes:
         calls: the model calls that a node had made before it failed; set by the node wrapper.

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import aiologic
 from tenacity import (
@@ -27,14 +29,21 @@ from tenacity import (
 )
 
 from merchgraph.runtime.errors import BudgetError, EndpointError, MerchgraphError, SetupError
-from merchgraph.runtime.log import logger
+from merchgraph.runtime.log import logger, redact
 from merchgraph.runtime.settings import settings
+
+if TYPE_CHECKING:
+    from openai import APIStatusError
 
 T = TypeVar("T")
 log = logger("limits")
 
 FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 8.0
+
+
+class UnreadableReply(ValueError):
+    """An answer with HTTP 200 that is no chat completion: a web page, an error object, nothing."""
 
 
 class Attempted(NamedTuple, Generic[T]):
@@ -66,20 +75,24 @@ class Limiter:
 
     def __post_init__(self) -> None:
         self._slots = aiologic.Semaphore(self.cap)
+        self._counting = threading.Lock()  # several event loops may share an endpoint
 
     async def __aenter__(self) -> Limiter:
         await self._slots.async_acquire()
-        self.in_flight += 1
-        self.peak = max(self.peak, self.in_flight)
+        with self._counting:
+            self.in_flight += 1
+            self.peak = max(self.peak, self.in_flight)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.in_flight -= 1
+        with self._counting:
+            self.in_flight -= 1
         self._slots.async_release()
 
     def spend(self, tokens: int) -> None:
         """Count tokens against the budget."""
-        self.spent += tokens
+        with self._counting:
+            self.spent += tokens
 
     def check_budget(self) -> None:
         """Refuse a request once the budget is used up; what is in flight may still overdraw it.
@@ -101,7 +114,11 @@ def retry_after_s(error: BaseException | None) -> float | None:
     try:
         return max(0.0, float(value))
     except ValueError:
-        return None  # an HTTP date: rare among model servers, so plain backoff will do
+        pass  # the other form of the header is a date
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
 
 
 def transient(error: BaseException) -> bool:
@@ -115,8 +132,8 @@ def transient(error: BaseException) -> bool:
         return error.status_code >= 500 or error.status_code in (408, 409, 425)
     return isinstance(
         error,
-        openai.APIConnectionError  # timeouts and dropped connections
-        | openai.APIResponseValidationError
+        openai.APIError  # timeouts, dropped connections, an error event in a stream
+        | UnreadableReply
         | httpx2.TransportError  # streams raise these unwrapped
         | json.JSONDecodeError  # half a body
         | TimeoutError
@@ -160,16 +177,19 @@ async def attempt(limiter: Limiter, address: str, send: Callable[[], Awaitable[T
         async for trial in retrying:
             with trial:
                 tries += 1
-                limiter.check_budget()
                 queued = time.monotonic()
                 async with limiter:
                     waited += time.monotonic() - queued
+                    limiter.check_budget()  # only now: the queue ahead has spent its share
                     async with asyncio.timeout(limit):
                         value = await send()
     except MerchgraphError:
         raise
     except Exception as error:
-        raise explain(error, limiter.name, address, tries) from error
+        told = explain(error, limiter.name, address, tries)
+        if told is error:
+            raise
+        raise told from error
     return Attempted(value, tries, waited, served())
 
 
@@ -187,7 +207,7 @@ def explain(error: Exception, name: str, address: str, tries: int) -> Exception:
     import openai
 
     provider = name.split("/")[0].upper()
-    at = f"The model server at {address}"
+    at = f"The model server at {redact(address)}"
     if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
         return SetupError(
             f"{at} refused the key (HTTP {error.status_code}); "
@@ -198,34 +218,60 @@ def explain(error: Exception, name: str, address: str, tries: int) -> Exception:
             f"{at} does not serve the model {name.split('/', 1)[-1]!r} (HTTP 404); "
             "`merchgraph doctor` lists what it serves."
         )
+    if isinstance(error, openai.RateLimitError) and error.code == "insufficient_quota":
+        return SetupError(
+            f"{at} says that the quota of the key is used up (HTTP 429); raise it there, "
+            f"or set MERCHGRAPH_{provider}_API_KEY to another."
+        )
     if isinstance(error, openai.APIStatusError):
         return EndpointError(_status_sentence(error, at, tries))
     if isinstance(error, openai.APITimeoutError | TimeoutError):
+        return EndpointError(f"{at} {_timeout_sentence(error, tries)}")
+    if isinstance(error, UnreadableReply | json.JSONDecodeError):
         return EndpointError(
-            f"{at} stayed silent for {settings().stall_timeout_s:g} s ({tries} tries); "
-            "look at its load, or raise MERCHGRAPH_STALL_TIMEOUT_S."
+            f"{at} sent a reply that is no chat completion ({said(error)}, {tries} tries); "
+            f"look at its log, and at {_address_of(provider)}."
         )
     if transient(error):
         return EndpointError(
-            f"{at} did not answer ({_cause(error)}, {tries} tries); "
-            f"start it, or point MERCHGRAPH_{provider}_BASE_URL at one that runs."
+            f"{at} did not answer ({said(error)}, {tries} tries); "
+            f"start it, or change {_address_of(provider)}."
         )
     return error
 
 
-def _status_sentence(error: object, at: str, tries: int) -> str:
-    status = getattr(error, "status_code", 0)
-    said = str(getattr(error, "message", ""))[:200]
+def _address_of(provider: str) -> str:
+    return "the model" if provider == "EMBEDDED" else f"MERCHGRAPH_{provider}_BASE_URL"
+
+
+def _status_sentence(error: APIStatusError, at: str, tries: int) -> str:
+    status = error.status_code
     if status == 429:
-        wait = retry_after_s(error if isinstance(error, BaseException) else None)
-        later = "" if wait is None else f", and asks to wait {wait:g} s"
+        wait = retry_after_s(error)
+        later = "" if wait is None else f", and asks to wait {wait:.0f} s"
         return f"{at} is overloaded (HTTP 429, {tries} tries{later}); lower MERCHGRAPH_CONCURRENCY."
     if status >= 500:
-        return f"{at} failed (HTTP {status}, {tries} tries): {said}; look at its log."
-    return f"{at} refused the request (HTTP {status}): {said}."
+        return f"{at} failed (HTTP {status}, {tries} tries): {said(error)}; look at its log."
+    return f"{at} refused the request (HTTP {status}): {said(error)}."
 
 
-def _cause(error: BaseException) -> str:
+def _timeout_sentence(error: Exception, tries: int) -> str:
+    import httpx2
+
+    now = settings()
+    if isinstance(error.__cause__, httpx2.ConnectTimeout):
+        what, knob = f"took no connection in {now.connect_timeout_s:g} s", "CONNECT"
+    elif type(error) is TimeoutError:  # our own clock; the client's are subclasses
+        what, knob = f"was not done after {now.request_timeout_s:g} s", "REQUEST"
+    else:
+        what, knob = f"stayed silent for {now.stall_timeout_s:g} s", "STALL"
+    return f"{what} ({tries} tries); look at its load, or raise MERCHGRAPH_{knob}_TIMEOUT_S."
+
+
+def said(error: BaseException) -> str:
+    """What an exception says at its root, in at most 200 characters, without secrets."""
+    if isinstance(error, TimeoutError):
+        return f"silent for {settings().stall_timeout_s:g} s"
     while error.__cause__ is not None:
         error = error.__cause__
-    return str(error) or type(error).__name__
+    return str(redact(str(error) or type(error).__name__))[:200]

@@ -25,17 +25,23 @@ HIDDEN = "[hidden]"
 
 
 def redact(value: Any) -> Any:
-    """Copy JSON-like data with every secret replaced by `[hidden]`, by field name and by shape."""
-    if isinstance(value, str):
-        return SECRET_VALUE.sub(HIDDEN, value)
+    """Copy data as JSON with every secret replaced by `[hidden]`, by field name and by shape.
+
+    What JSON does not know (an exception, bytes) becomes its text.
+    """
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
     if isinstance(value, Mapping):
-        return {
-            key: HIDDEN if SECRET_NAME.search(str(key)) and isinstance(item, str) else redact(item)
-            for key, item in value.items()
-        }
+        return {str(key): _field(str(key), item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [redact(item) for item in value]
-    return value
+    return SECRET_VALUE.sub(HIDDEN, str(value))
+
+
+def _field(name: str, value: Any) -> Any:
+    """A number, such as a count of tokens, is no secret under any name."""
+    harmless = value is None or isinstance(value, (bool, int, float))
+    return HIDDEN if SECRET_NAME.search(name) and not harmless else redact(value)
 
 
 def _redact_event(_: object, __: str, event: MutableMapping[str, Any]) -> EventDict:

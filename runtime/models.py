@@ -14,18 +14,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.outputs import ChatResult
 
 from merchgraph.runtime.chat import ChatModel
 from merchgraph.runtime.embedded import engine, packaged_weights
 from merchgraph.runtime.endpoint import Endpoint, JsonSchema, response_format
 from merchgraph.runtime.errors import SetupError
-from merchgraph.runtime.limits import Limiter
+from merchgraph.runtime.limits import Limiter, UnreadableReply
 from merchgraph.runtime.settings import settings
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from langchain_openai import ChatOpenAI
 
 DEFAULT_MODEL = "embedded/smollm2-135m"
 EMBEDDED_TOP_LOGPROBS = 1000
@@ -128,17 +130,38 @@ def _client(model: str, url: str, key: str, connections: int) -> BaseChatModel:
     """A ChatOpenAI with our timeouts and none of its own retries, which know no cap."""
     import httpx2
     import openai
-    from langchain_openai import ChatOpenAI
     from pydantic import SecretStr
 
     now = settings()
     timeout = httpx2.Timeout(now.stall_timeout_s, connect=now.connect_timeout_s, pool=None)
     limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
-    http = openai.DefaultAsyncHttpxClient(timeout=timeout, limits=limits)
-    return ChatOpenAI(
+    near = httpx2.URL(url).host in ("127.0.0.1", "localhost", "::1")  # behind no proxy
+    http = openai.DefaultAsyncHttpxClient(timeout=timeout, limits=limits, trust_env=not near)
+    return _client_class()(
         model=model, base_url=url, api_key=SecretStr(key), max_retries=0, timeout=timeout,
         http_async_client=http, stream_usage=True, stream_chunk_timeout=now.stall_timeout_s,
     )  # fmt: skip
+
+
+@cache
+def _client_class() -> type[ChatOpenAI]:
+    """ChatOpenAI, imported at the first request only: its import takes a second."""
+    from langchain_openai import ChatOpenAI
+
+    class Client(ChatOpenAI):
+        def _create_chat_result(self, *args: Any, **kwargs: Any) -> ChatResult:
+            try:
+                result = super()._create_chat_result(*args, **kwargs)
+            except (TypeError, ValueError) as error:  # an error object, or no object at all
+                raise UnreadableReply(str(error)) from error
+            if not result.generations:
+                raise UnreadableReply("it has no choices")
+            return result
+
+        async def aclose(self) -> None:
+            await self.root_async_client.close()
+
+    return Client
 
 
 def _scripted(name: str, model: str) -> Endpoint:

@@ -21,10 +21,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, get_type_hints
 
-from langgraph.errors import NodeError
 from langgraph.graph import StateGraph
 from langgraph.runtime import Runtime
-from langgraph.types import RetryPolicy
+from langgraph.types import Overwrite, RetryPolicy
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from merchgraph.runtime.errors import MerchgraphError, NodeFailure, SetupError, ToolError
@@ -81,7 +80,7 @@ def add_node(
     lane: Callable[[Any], str] = lambda state: "",
     timeout_s: float = TIMEOUT_S,
     defer: bool = False,
-    input_schema: type[Any] | None = None,
+    opens: bool = False,
 ) -> None:
     """Add a node to a graph with everything that the module's docstring lists.
 
@@ -93,17 +92,16 @@ def add_node(
         lane: names the branch of a fan-out from its input, for the ledger and the tape.
         timeout_s: longest run of one attempt, in seconds.
         defer: wait for all branches, however deep.
-        input_schema: what the node reads, where that is not the whole state.
+        opens: the first node of a run: in a thread that runs again, as in Studio, the ledger and the
+            errors start afresh.
     """
-    run: Any = _wrap(
-        name, node, _fields(builder.state_schema), builder.context_schema, lane, timeout_s
-    )
-    handler: Any = (
-        None if fallback is None else _degrade(name, fallback, builder.context_schema, lane)
-    )
-    builder.add_node(
-        name, run, retry_policy=RETRY, error_handler=handler, defer=defer, input_schema=input_schema
-    )
+    fields = _fields(builder.state_schema)
+    run: Any = _wrap(name, node, fields, builder.context_schema, lane, timeout_s)
+    if fallback is not None:
+        run = _degrading(name, run, fallback, fields, builder.context_schema, lane)
+    if opens:
+        run = _opening(run)
+    builder.add_node(name, run, retry_policy=RETRY, defer=defer)
 
 
 def _wrap(
@@ -120,9 +118,11 @@ def _wrap(
         runtime.stream_writer({"event": "started", "node": name, "lane": branch})
         with collect() as calls, at(node=name, lane=branch):
             try:
-                async with asyncio.timeout(timeout_s):
+                async with asyncio.timeout(timeout_s) as clock:
                     update = _checked(name, await node(state, runtime), fields)
             except TimeoutError as error:
+                if not clock.expired():
+                    raise  # the node's own: a bug like any other
                 late = NodeFailure(
                     f"The node {name!r} ran longer than {timeout_s:g} s and was stopped."
                 )
@@ -137,24 +137,42 @@ def _wrap(
     return run
 
 
-def _degrade(
+def _opening(run: Node[Any]) -> Node[Any]:
+    async def opening(state: Any, runtime: Runtime[Any]) -> Update:
+        update = await run(state, runtime)
+        return update | {name: Overwrite(update.get(name, [])) for name in ("calls", "errors")}
+
+    return opening
+
+
+def _degrading(
     name: str,
+    run: Node[Any],
     fallback: Fallback,
+    fields: Fields,
     context_schema: type[BaseModel] | None,
     lane: Callable[[Any], str],
-) -> Callable[..., Any]:
-    # LangGraph passes the error by the annotation's very text, "NodeError"
-    async def degrade(state: Any, error: NodeError, runtime: Runtime[Any]) -> Update:
-        cause = error.error
-        if not isinstance(cause, MerchgraphError) or isinstance(cause, SetupError):
-            raise cause
+) -> Node[Any]:
+    """The node with its fallback; LangGraph's error handlers follow no edge out of the failed node."""
+
+    async def degrading(state: Any, runtime: Runtime[Any]) -> Update:
+        try:
+            return await run(state, runtime)
+        except SetupError:
+            raise
+        except MerchgraphError as error:
+            info = runtime.execution_info
+            if retry_on(error) and info is not None and info.node_attempt < RETRY.max_attempts:
+                raise
+            cause = error
         entry = RunError.of(name, lane(state), cause)
         log.warning("node.degraded", **entry.model_dump())
         runtime.stream_writer({"event": "degraded", **entry.model_dump()})
         context = _context(runtime, context_schema).context
-        return fallback(state, cause, context) | {"errors": [entry], "calls": list(cause.calls)}
+        update = _checked(name, fallback(state, cause, context), fields)
+        return update | {"errors": [entry], "calls": list(cause.calls)}
 
-    return degrade
+    return degrading
 
 
 def _context(runtime: Runtime[Any], schema: type[BaseModel] | None) -> Runtime[Any]:
@@ -174,6 +192,12 @@ def _checked(name: str, update: Update, fields: Fields) -> Update:
     Raises:
         NodeFailure: a key that the state does not have, or a value of another type.
     """
+    if not isinstance(update, dict):
+        raise NodeFailure(
+            f"The node {name!r} returned {update!r:.80}; expected a dict with some of the keys "
+            f"{', '.join(fields)}."
+        )
+    checked: Update = {}
     for key, value in update.items():
         if key not in fields:
             raise NodeFailure(
@@ -181,10 +205,10 @@ def _checked(name: str, update: Update, fields: Fields) -> Update:
                 f"it has {', '.join(fields)}."
             )
         try:
-            fields[key].validate_python(value, strict=True)
+            checked[key] = fields[key].validate_python(value, strict=True)
         except ValidationError as error:
             fault = error.errors()[0]
             raise NodeFailure(
                 f"The node {name!r} returned {key!r} with {fault['input']!r:.80}: {fault['msg']}."
             ) from error
-    return update
+    return checked

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from merchgraph.runtime.errors import SetupError
 
@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     """Threads of the embedded engine; None is 1, which a busy machine runs faster than 2."""
     embedded_ctx: Annotated[int, Field(ge=512, le=8192)] = 4096
     """Context window of the embedded engine, in tokens."""
-    log_level: str = "warning"
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = "warning"
 
     @property
     def cache_dir(self) -> Path:
@@ -90,12 +90,21 @@ def _from_environment() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        first = error.errors()[0]
-        name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+        raise _bad_setting(error) from error
+    except SettingsError as error:  # a mapping that is not even JSON
         raise SetupError(
-            f"The setting {name} has the value {first['input']!r}, but {first['msg'].lower()}; "
-            f"correct it or unset it."
+            f"The setting {PREFIX}PRICES is not JSON ({error.__cause__}); correct it or unset it."
         ) from error
+
+
+def _bad_setting(error: ValidationError) -> SetupError:
+    first = error.errors()[0]
+    field, *inner = (str(part) for part in first["loc"])
+    where = f" at {' / '.join(inner)}" if inner else ""
+    return SetupError(
+        f"The setting {PREFIX}{field.upper()} has the value {first['input']!r}{where}, "
+        f"but {first['msg'].lower()}; correct it or unset it."
+    )
 
 
 def settings() -> Settings:
@@ -109,8 +118,19 @@ def settings() -> Settings:
 
 @contextmanager
 def use_settings(**values: object) -> Iterator[Settings]:
-    """Replace some settings within a `with` block (tests, notebooks)."""
-    changed = Settings.model_validate(settings().model_dump() | values)
+    """Replace some settings within a `with` block (tests, notebooks).
+
+    Raises:
+        SetupError: a name that is no setting, or a value of the wrong type or range.
+    """
+    if unknown := values.keys() - Settings.model_fields.keys():
+        raise SetupError(
+            f"There is no setting {sorted(unknown)}; there is {', '.join(Settings.model_fields)}."
+        )
+    try:
+        changed = Settings.model_validate(settings().model_dump() | values)
+    except ValidationError as error:
+        raise _bad_setting(error) from error
     token = _override.set(changed)
     try:
         yield changed

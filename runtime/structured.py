@@ -11,13 +11,14 @@ trusted before the probe: a constant that no model would say by itself.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, TypeVar
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from pydantic import BaseModel, ValidationError, create_model
 
 from merchgraph.runtime.chat import ChatModel
@@ -32,7 +33,7 @@ log = logger("structured")
 MAX_TOKENS = 512
 PROBE = "zq7-probe"
 FLOOR = 1e-6
-"""Least probability of an option that the server did not report, before renormalising."""
+"""Least share of an option, also of one that the server did not report."""
 
 
 async def ask(
@@ -162,9 +163,16 @@ def _enum(labels: tuple[str, ...]) -> type[BaseModel]:
 
 
 def _with_schema(messages: list[BaseMessage], form: JsonSchema) -> list[BaseMessage]:
-    """For a server that does not constrain: the schema as words, at the end."""
-    order = f"Answer with one JSON object and nothing else. Its JSON schema: {form}"
-    return [*messages, SystemMessage(order)]
+    """For a server that does not constrain: the schema as words, at the end.
+
+    They go into the last message: many chat templates refuse a system message that is not the first,
+    and two messages of a user in a row.
+    """
+    order = f"Answer with one JSON object and nothing else. Its JSON schema: {json.dumps(form)}"
+    *before, last = messages
+    if isinstance(last, HumanMessage) and isinstance(last.content, str):
+        return [*before, HumanMessage(f"{last.content}\n\n{order}")]
+    return [*messages, HumanMessage(order)]
 
 
 async def _reply(model: BaseChatModel, messages: list[BaseMessage], **kwargs: Any) -> AIMessage:
@@ -188,7 +196,8 @@ def _parse(reply: AIMessage, schema: type[S]) -> tuple[S | None, str]:
     if _finish_reason(reply) == "length":
         return None, "it broke off at the token limit"
     text = _text(reply).strip()
-    if "</think>" in text:  # a reasoning model's thoughts come before its answer
+    # a reasoning model's thoughts come before its answer; an object may quote the tag in its text
+    if "</think>" in text and not text.startswith("{"):
         text = text.rsplit("</think>", 1)[1].strip()
     if text.startswith("```"):
         text = text.strip("`").removeprefix("json").strip()
@@ -218,5 +227,6 @@ def _odds(reply: AIMessage, labels: Mapping[str, str]) -> dict[str, float] | Non
     }
     if not any(mass.values()):
         return None
-    floored = {option: max(value, FLOOR) for option, value in mass.items()}
-    return {option: value / sum(floored.values()) for option, value in floored.items()}
+    whole = sum(mass.values())
+    shares = {option: max(value / whole, FLOOR) for option, value in mass.items()}
+    return {option: share / sum(shares.values()) for option, share in shares.items()}

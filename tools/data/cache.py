@@ -66,7 +66,7 @@ def _read(folder: Path) -> dict[str, pl.DataFrame] | None:
                 raise ValueError(f"{table}.arrow does not match its checksum")
             tables[table] = pl.read_ipc(data)
         return tables
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, AttributeError, pl.exceptions.PolarsError) as error:
         logger("data").warning("cache_damaged", folder=str(folder), error=str(error))
