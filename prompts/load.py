@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from string import Template
 
@@ -42,6 +42,7 @@ def _template(name: str) -> Template:
     return Template((FOLDER / f"{name}.md").read_text(encoding="utf-8"))
 
 
+@lru_cache(maxsize=4096)
 def fenced(text: str, limit: int = LIMIT) -> str:
     """One line of untrusted text that cannot leave the place it is put into.
 

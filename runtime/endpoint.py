@@ -27,7 +27,7 @@ Constrain = Callable[[str, JsonSchema], dict[str, Any]]
 Session = AsyncGenerator[BaseChatModel, None]
 
 
-@dataclass
+@dataclass(eq=False)
 class Endpoint:
     """A model behind a server.
 

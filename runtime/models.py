@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
@@ -48,8 +48,17 @@ def chat_model(
     Raises:
         SetupError: an unknown provider or model, or a key that is missing.
     """
+    return _chat_model(endpoint(name), temperature, max_tokens, deterministic)
+
+
+@lru_cache(
+    maxsize=64
+)  # LangChain describes a model to its tracers once per object: half a millisecond
+def _chat_model(
+    server: Endpoint, temperature: float, max_tokens: int, deterministic: bool
+) -> ChatModel:
     return ChatModel(
-        endpoint=endpoint(name),
+        endpoint=server,
         temperature=temperature,
         max_tokens=max_tokens,
         deterministic=deterministic,
