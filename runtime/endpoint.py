@@ -84,3 +84,23 @@ def response_format(name: str, schema: JsonSchema) -> dict[str, Any]:
     """The OpenAI form of a schema, which vLLM takes too."""
     form = {"name": name, "schema": schema, "strict": True}
     return {"response_format": {"type": "json_schema", "json_schema": form}}
+
+
+def hosted_format(name: str, schema: JsonSchema) -> dict[str, Any]:
+    """The same without the keywords that hosted APIs refuse in strict mode with HTTP 400.
+
+    Nothing is lost: `ask` checks the reply against the whole schema.
+    """
+    return response_format(name, _without(schema, {"minLength", "maxLength", "default"}))
+
+
+def _without(schema: JsonSchema, keywords: set[str]) -> JsonSchema:
+    kept = {key: value for key, value in schema.items() if key not in keywords}
+    if "properties" in kept:  # names that fields have, not keywords
+        fields = kept["properties"].items()
+        kept["properties"] = {field: _without(inner, keywords) for field, inner in fields}
+    if "items" in kept:
+        kept["items"] = _without(kept["items"], keywords)
+    if "anyOf" in kept:
+        kept["anyOf"] = [_without(inner, keywords) for inner in kept["anyOf"]]
+    return kept

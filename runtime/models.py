@@ -21,7 +21,7 @@ from langchain_core.outputs import ChatResult
 
 from merchgraph.runtime.chat import ChatModel
 from merchgraph.runtime.embedded import engine, packaged_weights
-from merchgraph.runtime.endpoint import Endpoint, JsonSchema, response_format
+from merchgraph.runtime.endpoint import Endpoint, JsonSchema, hosted_format, response_format
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.limits import Limiter, UnreadableReply
 from merchgraph.runtime.settings import settings
@@ -129,7 +129,7 @@ def _remote(name: str, model: str, url: str, key: str, cap: int, budget: int | N
     return Endpoint(
         name=name,
         open=lambda: (url, _client(model, url, key, cap)),
-        constrain=response_format,
+        constrain=hosted_format if name.startswith("openai/") else response_format,
         limiter=Limiter(name, cap, budget),
         address=url,
     )

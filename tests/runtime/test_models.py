@@ -4,11 +4,14 @@ import warnings
 
 import pytest
 from langchain_core.messages import HumanMessage
+from pydantic import BaseModel, Field
 
+from merchgraph.runtime.endpoint import hosted_format, response_format
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.ledger import collect
-from merchgraph.runtime.models import PROVIDERS, chat_model
+from merchgraph.runtime.models import PROVIDERS, chat_model, endpoint
 from merchgraph.runtime.settings import use_settings
+from merchgraph.runtime.structured import json_schema
 from tests.runtime.conftest import KEY, Faulty
 from tests.runtime.faulty_server import say
 
@@ -155,3 +158,25 @@ async def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
     monkeypatch.delenv("no_proxy", raising=False)
     model, _ = faulty(say("ok"))
     assert (await model.ainvoke(HI)).content == "ok"
+
+
+def test_a_hosted_api_gets_no_keyword_that_its_strict_mode_refuses() -> None:
+    class Inner(BaseModel):
+        default: str = Field(max_length=3)
+
+    class Reply(BaseModel):
+        maxLength: str = Field(min_length=1, max_length=9)  # a field of that name stays
+        inner: list[Inner] = Field(max_length=2)
+        brand: Inner | None = None
+
+    form = hosted_format("reply", json_schema(Reply))["response_format"]["json_schema"]
+    schema, fields = form["schema"], form["schema"]["properties"]
+    assert schema["required"] == ["maxLength", "inner", "brand"]
+    assert fields["maxLength"] == {"type": "string"}
+    assert fields["inner"]["maxItems"] == 2
+    assert fields["inner"]["items"]["properties"] == {"default": {"type": "string"}}
+    assert fields["brand"]["anyOf"][0]["properties"] == {"default": {"type": "string"}}
+    assert "default" not in fields["brand"]
+    assert endpoint("vllm/x").constrain is response_format
+    with use_settings(openai_api_key="x"):
+        assert endpoint("openai/x").constrain is hosted_format
