@@ -162,7 +162,7 @@ async def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
 
 def test_a_hosted_api_gets_no_keyword_that_its_strict_mode_refuses() -> None:
     class Inner(BaseModel):
-        default: str = Field(max_length=3)
+        minLength: str = Field(max_length=3)
 
     class Reply(BaseModel):
         maxLength: str = Field(min_length=1, max_length=9)  # a field of that name stays
@@ -174,8 +174,8 @@ def test_a_hosted_api_gets_no_keyword_that_its_strict_mode_refuses() -> None:
     assert schema["required"] == ["maxLength", "inner", "brand"]
     assert fields["maxLength"] == {"type": "string"}
     assert fields["inner"]["maxItems"] == 2
-    assert fields["inner"]["items"]["properties"] == {"default": {"type": "string"}}
-    assert fields["brand"]["anyOf"][0]["properties"] == {"default": {"type": "string"}}
+    assert fields["inner"]["items"]["properties"] == {"minLength": {"type": "string"}}
+    assert fields["brand"]["anyOf"][0]["properties"] == {"minLength": {"type": "string"}}
     assert "default" not in fields["brand"]
     assert endpoint("vllm/x").constrain is response_format
     with use_settings(openai_api_key="x"):
