@@ -241,7 +241,9 @@ def explain(error: Exception, name: str, address: str, tries: int) -> Exception:
 
 
 def _address_of(provider: str) -> str:
-    return "the model" if provider == "EMBEDDED" else f"MERCHGRAPH_{provider}_BASE_URL"
+    return (
+        "the model" if provider in ("EMBEDDED", "SCRIPTED") else f"MERCHGRAPH_{provider}_BASE_URL"
+    )
 
 
 def _status_sentence(error: APIStatusError, at: str, tries: int) -> str:
