@@ -132,3 +132,8 @@ def test_every_snapshot_has_a_test() -> None:
     }
     wanted = {f"arag/{name}.{kind}" for name in REQUESTS for kind in ("txt", "json")}
     assert kept == wanted | {"arag.mmd"}
+
+
+def test_the_readme_shows_the_graph_as_it_is() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert arag.graph.get_graph().draw_mermaid().strip() in readme
