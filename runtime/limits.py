@@ -28,6 +28,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from merchgraph.runtime.clock import queueing
 from merchgraph.runtime.errors import BudgetError, EndpointError, MerchgraphError, SetupError
 from merchgraph.runtime.log import logger, redact
 from merchgraph.runtime.settings import settings
@@ -78,7 +79,8 @@ class Limiter:
         self._counting = threading.Lock()  # several event loops may share an endpoint
 
     async def __aenter__(self) -> Limiter:
-        await self._slots.async_acquire()
+        with queueing():
+            await self._slots.async_acquire()
         with self._counting:
             self.in_flight += 1
             self.peak = max(self.peak, self.in_flight)

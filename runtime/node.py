@@ -26,6 +26,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Overwrite, RetryPolicy
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from merchgraph.runtime.clock import timed
 from merchgraph.runtime.errors import MerchgraphError, NodeFailure, SetupError, ToolError
 from merchgraph.runtime.ledger import at, collect
 from merchgraph.runtime.log import logger
@@ -90,7 +91,7 @@ def add_node(
         node: an async function.
         fallback: the update of a branch whose node failed; None lets the failure end the run.
         lane: names the branch of a fan-out from its input, for the ledger and the tape.
-        timeout_s: longest run of one attempt, in seconds.
+        timeout_s: longest run of one attempt, in seconds; queueing for a model does not count.
         defer: wait for all branches, however deep.
         opens: the first node of a run: in a thread that runs again, as in Studio, the ledger and the
             errors start afresh.
@@ -119,7 +120,8 @@ def _wrap(
         with collect() as calls, at(node=name, lane=branch):
             try:
                 async with asyncio.timeout(timeout_s) as clock:
-                    update = _checked(name, await node(state, runtime), fields)
+                    with timed(clock):
+                        update = _checked(name, await node(state, runtime), fields)
             except TimeoutError as error:
                 if not clock.expired():
                     raise  # the node's own: a bug like any other
