@@ -22,7 +22,7 @@ from merchgraph.runtime.errors import (
 )
 from merchgraph.runtime.ledger import Call
 from merchgraph.runtime.models import chat_model
-from merchgraph.runtime.node import RECURSION_LIMIT, RunError, add_node, retry_on
+from merchgraph.runtime.node import RunError, add_node, retry_on
 from merchgraph.runtime.scripted import Always, Replies, scripted
 from merchgraph.runtime.structured import choose
 
@@ -295,34 +295,3 @@ async def test_a_checkpointer_with_strict_msgpack_gives_the_typed_state_back(
     assert kept == ran
     assert isinstance(kept["calls"][0], Call)
     assert isinstance(kept["errors"][0], RunError)
-
-
-async def test_a_loop_without_end_stops_at_the_recursion_limit() -> None:
-    from langgraph.errors import GraphRecursionError
-
-    async def again(state: State, runtime: Run) -> Update:
-        return {}
-
-    builder = StateGraph(State, context_schema=Context)
-    add_node(builder, "again", again)
-    builder.add_edge(START, "again")
-    builder.add_edge("again", "again")
-    with pytest.raises(GraphRecursionError):
-        await builder.compile().ainvoke({}, {"recursion_limit": RECURSION_LIMIT})
-
-
-async def test_a_deferred_join_waits_for_branches_of_any_depth() -> None:
-    async def step(state: State, runtime: Run) -> Update:
-        return {"scored": [Scored(item="x", score=1)]}
-
-    builder = StateGraph(State, context_schema=Context)
-    for name in ("short", "long", "longer"):
-        add_node(builder, name, step)
-    add_node(builder, "join", _join, defer=True)
-    builder.add_edge(START, "short")
-    builder.add_edge(START, "long")
-    builder.add_edge("long", "longer")
-    builder.add_edge("short", "join")
-    builder.add_edge("longer", "join")
-    state = await builder.compile().ainvoke({})
-    assert state["joined"] == [3]
