@@ -1,0 +1,226 @@
+"""A trace: runs on disk, complete enough to replay each without a model, a server or the data.
+
+The file is zstd JSON lines (`zstdcat x.jsonl.zst | jq` reads it), one compressed frame per finished
+run (`frames.py`), and every line says its `kind`:
+
+    header  what recorded: versions, prompt hashes, settings and seed of the suite; one per sitting
+    case    an evaluation's case, as the suite made it
+    run     one run begins: its graph, request, context, case and system
+    call    one answer of a model, with its whole request
+    tool    one answer of a tool, of the clock, or a seed
+    node    one node of the graph ran, from when to when
+    end     the run's output, metrics and usage
+    close   the sitting ended in order, after so many runs
+
+A call that another run of the file had asked before (same request, lane and occurrence) stands there in
+full once, and elsewhere as `same_as`. `Trace.read` puts all of it together into `Run` objects.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from merchgraph.runtime.ledger import Call, Usage
+
+FORMAT = 1
+JsonObject = dict[str, Any]
+
+
+class Line(BaseModel):
+    """One line; lines of a later version may bring fields that this one does not know."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    kind: str
+
+
+class Header(Line):
+    """One sitting of recording.
+
+    Attributes:
+        made: UTC time, ISO 8601.
+        software: package -> version.
+        prompts: prompt file (below `prompts/`) -> hash of its text.
+        params: what was recorded with which settings, for example a suite's, its seed, its data's
+            fingerprint.
+    """
+
+    kind: Literal["header"] = "header"
+    format: int = FORMAT
+    made: str = ""
+    software: dict[str, str] = {}
+    prompts: dict[str, str] = {}
+    params: JsonObject = {}
+
+
+class CaseLine(Line):
+    """An evaluation's case."""
+
+    kind: Literal["case"] = "case"
+    case: JsonObject
+
+
+class RunLine(Line):
+    """A run begins.
+
+    Attributes:
+        run: its id in the file.
+        case: id of its case, "" outside an evaluation.
+        system: the system of the evaluation that ran.
+        graph: the graph's name, "" for a system without one.
+        started: UTC time, ISO 8601.
+    """
+
+    kind: Literal["run"] = "run"
+    run: str
+    case: str = ""
+    system: str = ""
+    graph: str = ""
+    request: JsonObject = {}
+    context: JsonObject = {}
+    started: str = ""
+
+
+class Fault(BaseModel):
+    """A failure that a request ended with: the class in the error tree, and its sentence.
+
+    A request that was stopped from outside, by its node's time limit, has the type "cancelled".
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type: str
+    message: str = ""
+
+
+class CallLine(Line):
+    """One answer of a model.
+
+    Attributes:
+        key: hash of `request`.
+        lane: branch of a fan-out; part of the key.
+        occurrence: how often the run had asked this before in this lane; part of the key.
+        node, agent: who asked.
+        at_s: seconds since the run began.
+        request: model, messages as {type, content, ...}, options (schema, sampling, stop).
+        chunks: the reply's messages as they came: one, or the chunks of a stream.
+        fault: how it failed, instead of chunks.
+        call: its line on the ledger.
+        same_as: run id of the line that holds request, chunks and call.
+    """
+
+    kind: Literal["call"] = "call"
+    key: str
+    lane: str = ""
+    occurrence: int = 0
+    node: str = ""
+    agent: str = ""
+    at_s: float = 0.0
+    request: JsonObject = {}
+    chunks: list[JsonObject] = []
+    fault: Fault | None = None
+    call: Call | None = None
+    same_as: str = ""
+
+
+class ToolLine(Line):
+    """One answer of a tool, of the clock (`clock`) or of the seeds (`seed`).
+
+    Attributes:
+        key: hash of name and args.
+        value: what it answered, as JSON.
+        seconds: how long it took.
+    """
+
+    kind: Literal["tool"] = "tool"
+    key: str
+    lane: str = ""
+    occurrence: int = 0
+    node: str = ""
+    name: str
+    at_s: float = 0.0
+    seconds: float = 0.0
+    args: JsonObject = {}
+    value: Any = None
+    same_as: str = ""
+
+
+class NodeLine(Line):
+    """One node ran, in one lane; `error` is the sentence with which it failed or degraded."""
+
+    kind: Literal["node"] = "node"
+    node: str
+    lane: str = ""
+    started_s: float = 0.0
+    finished_s: float = 0.0
+    error: str = ""
+
+
+class EndLine(Line):
+    """A run ended.
+
+    Attributes:
+        output: the graph's Result, or a system's answer, as JSON.
+        metrics: what the suite measured on it.
+        endpoints: model name -> what the tape needs to know of its server.
+        structure: the graph's structure, {"nodes": [...], "edges": [[from, to, conditional]]}.
+    """
+
+    kind: Literal["end"] = "end"
+    output: Any = None
+    metrics: dict[str, float | None] = {}
+    usage: Usage = Usage()
+    seconds: float = 0.0
+    endpoints: dict[str, JsonObject] = {}
+    structure: JsonObject = {}
+
+
+class CloseLine(Line):
+    """The sitting ended in order."""
+
+    kind: Literal["close"] = "close"
+    runs: int = 0
+
+
+class Run(BaseModel):
+    """One recorded run, put together.
+
+    Attributes:
+        begin, end: its first and its last line.
+        calls, tools: the tape, in the order in which the answers came; `same_as` is resolved.
+        nodes: the path taken, in the order in which the nodes finished.
+        header: of the sitting that recorded it.
+    """
+
+    begin: RunLine
+    calls: list[CallLine] = Field(default_factory=list)
+    tools: list[ToolLine] = Field(default_factory=list)
+    nodes: list[NodeLine] = Field(default_factory=list)
+    end: EndLine = EndLine()
+    header: Header = Header()
+
+    @property
+    def id(self) -> str:
+        """Its id in the file."""
+        return self.begin.run
+
+
+class Trace(BaseModel):
+    """What a trace file holds.
+
+    Attributes:
+        headers: one per sitting, oldest first.
+        cases: case id -> case.
+        runs: run id -> run, in the order of the file.
+        problems: what of the file could not be read, in sentences.
+        closed: whether the last sitting ended in order.
+    """
+
+    path: str = ""
+    headers: list[Header] = Field(default_factory=list)
+    cases: dict[str, JsonObject] = Field(default_factory=dict)
+    runs: dict[str, Run] = Field(default_factory=dict)
+    problems: list[str] = Field(default_factory=list)
+    closed: bool = False
