@@ -11,11 +11,12 @@ from functools import cache
 from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from merchgraph.agents.context_summary import ContextSummary
 from merchgraph.agents.nli import Judged, products
-from merchgraph.agents.shopper import Shopper, conversation, in_order_offered
+from merchgraph.agents.shopper import Candidate, Shopper, conversation, in_order_offered
 from merchgraph.agents.user_understanding import Understanding
 from merchgraph.prompts.load import fenced, prompt
 from merchgraph.runtime.structured import ask
@@ -70,13 +71,33 @@ class ItemRanker:
             products=products(offered),
             k=min(k, len(offered)),
         )
-        schema = _schema(len(offered), min(k, len(offered)))
-        limit = _TOKENS_EACH * len(offered) + 32
+        candidates = [candidate for candidate, _ in offered]
         messages = conversation(shopper, task)
-        reply: Any = await ask(self.model, messages, schema, agent="rank", max_tokens=limit)
-        ids = [candidate.item for candidate, _ in offered]
-        named = in_order_offered(reply.ranking, ids)
-        return Ranking(ranking=list(dict.fromkeys(named + ids)), named=len(named))
+        return await permutation(self.model, messages, candidates, k=k, agent="rank")
+
+
+async def permutation(
+    model: BaseChatModel,
+    messages: Sequence[BaseMessage],
+    offered: Sequence[Candidate],
+    *,
+    k: int,
+    agent: str,
+) -> Ranking:
+    """Ask for an order of numbered candidates, at least the best k; the others follow as offered.
+
+    A server that constrains lets a reply name 2 k: most of a ranking's time is the writing of numbers,
+    and places far below k are nobody's. A reply that names more is taken as it is.
+
+    Raises:
+        ModelReplyError, EndpointError, BudgetError, SetupError: as `ask`.
+    """
+    schema = _schema(len(offered), min(k, len(offered)))
+    limit = _TOKENS_EACH * len(offered) + 32
+    reply: Any = await ask(model, messages, schema, agent=agent, max_tokens=limit)
+    ids = [candidate.item for candidate in offered]
+    named = in_order_offered(reply.ranking, ids)
+    return Ranking(ranking=list(dict.fromkeys(named + ids)), named=len(named))
 
 
 _TOKENS_EACH = 8
@@ -87,8 +108,11 @@ _TOKENS_EACH = 8
 def _schema(items: int, least: int) -> type[BaseModel]:
     """The reply for `items` items: only their numbers can be named, `least` of them at least."""
     number: Any = Literal[tuple(str(n) for n in range(1, items + 1))]
+    wanted = Field(
+        min_length=least, max_length=items, json_schema_extra={"maxItems": min(2 * least, items)}
+    )
     return create_model(
         "ProductRanking",
         __doc__="The products in the order in which the shopper is likely to buy them.",
-        ranking=(list[number], Field(min_length=least, max_length=items)),
+        ranking=(list[number], wanted),
     )

@@ -15,7 +15,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from pydantic import BaseModel, ConfigDict, Field
 
-from merchgraph.agents.shopper import Candidate, Sentence, Shopper, conversation
+from merchgraph.agents.shopper import Candidate, Sentence, Shopper, conversation, on_offer
 from merchgraph.prompts.load import fenced, prompt
 from merchgraph.runtime.structured import ask, choose
 
@@ -96,7 +96,12 @@ Judged = tuple[Candidate, NliScore]
 
 
 def products(judged: Sequence[Judged]) -> str:
-    """Judged items as a prompt's part, which the summary and the ranking begin with alike."""
+    """Judged items as a prompt's part, which the summary and the ranking begin with alike.
+
+    Where no item has a score, nothing is said of a judge.
+    """
+    if all(score.score is None for _, score in judged):
+        return on_offer([candidate for candidate, _ in judged])
     lines = [
         f"{number}. {_fit(score)}: {fenced(candidate.text)}{_why(score)}"
         for number, (candidate, score) in enumerate(judged, start=1)

@@ -9,7 +9,7 @@ from typing import Annotated
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from merchgraph.prompts.load import listed, prompt
+from merchgraph.prompts.load import fenced, listed, prompt
 
 
 def _cut(limit: int) -> AfterValidator:
@@ -61,6 +61,12 @@ def conversation(shopper: Shopper, task: str) -> list[BaseMessage]:
 def _about(shopper: Shopper) -> str:
     long_term, session = listed(list(shopper.long_term)), listed(list(shopper.session))
     return prompt("arag/shopper", long_term=long_term, session=session)
+
+
+def on_offer(candidates: Sequence[Candidate]) -> str:
+    """Candidates that nobody has judged, as a prompt's part."""
+    lines = [f"{number}. {fenced(c.text)}" for number, c in enumerate(candidates, start=1)]
+    return prompt("arag/offered", items="\n".join(lines))
 
 
 def in_order_offered(numbers: Sequence[str], offered: Sequence[str]) -> list[str]:

@@ -11,6 +11,9 @@ rank         a permutation of I0: I+ by the ranker, the others by s_NLI, then as
 
 Scales, prompts and schemas are our design where the paper does not publish them. Where I+ is empty the
 three best scores stand in, and the board says so. An agent that fails costs its own part only.
+
+Ablations are settings: an agent that `Context.without` names makes no call. Without `nli` every candidate
+is accepted as retrieved; without all three readers a single prompt ranks the candidates.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from merchgraph.agents.context_summary import ContextSummarizer, ContextSummary
 from merchgraph.agents.item_ranker import ItemRanker, Ranking
 from merchgraph.agents.nli import Nli, NliScore
 from merchgraph.agents.shopper import Shopper
+from merchgraph.agents.single_prompt import SinglePrompt
 from merchgraph.agents.user_understanding import Understanding, UserUnderstanding
 from merchgraph.graphs.arag_state import (
     AGENTS,
@@ -44,7 +48,7 @@ from merchgraph.graphs.arag_state import (
 from merchgraph.graphs.blackboard import latest, read
 from merchgraph.graphs.front import checked, final_state
 from merchgraph.graphs.offers import Offer, Request, past, retrieved, shopper, slate
-from merchgraph.runtime.errors import MerchgraphError, SetupError
+from merchgraph.runtime.errors import MerchgraphError, ModelReplyError, SetupError
 from merchgraph.runtime.loop import run_sync
 from merchgraph.runtime.node import RECURSION_LIMIT, RunError, add_node
 from merchgraph.tools.data.shops import shop
@@ -61,6 +65,11 @@ async def retrieve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     request = checked(Request, given)
     for agent in AGENTS:
         context.agent_model(agent)  # a wrong model name is said before the log is read
+    if request.candidates is None and context.k > context.candidates:
+        raise SetupError(
+            f"k is {context.k}, but only {context.candidates} candidates are judged; lower k to "
+            f"{context.candidates} or raise candidates to {context.k}."
+        )
 
     def work() -> tuple[Shopper, list[Offer]]:
         store = shop(context.data)
@@ -91,6 +100,8 @@ def fan_out(state: State) -> list[Send]:
 
 async def understand(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """S_user from the raw texts."""
+    if "understand" in runtime.context.without:
+        return {"board": []}
     agent = UserUnderstanding(runtime.context.agent_model("understand"))
     found = await agent.understand(state["shopper"])
     return {"board": [Message(role="understand", payload=found)]}
@@ -98,9 +109,12 @@ async def understand(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 async def nli(state: Judging, runtime: Runtime[Context]) -> dict[str, Any]:
     """s_NLI of one candidate; the reason too, if it is kept."""
-    agent, offer = Nli(runtime.context.agent_model("nli")), state["offer"]
-    score, errors = await agent.score(state["shopper"], offer), []
-    if runtime.context.rationales and (score.score or 0) >= runtime.context.theta:
+    context, offer = runtime.context, state["offer"]
+    if "nli" in context.without:
+        return _unjudged(state)
+    agent, errors = Nli(context.agent_model("nli")), []
+    score = await agent.score(state["shopper"], offer)
+    if context.rationales and (score.score or 0) >= context.theta:
         try:
             reason = await agent.rationale(state["shopper"], offer, score)
             score = score.model_copy(update={"rationale": reason})
@@ -113,21 +127,29 @@ async def nli(state: Judging, runtime: Runtime[Context]) -> dict[str, Any]:
 
 async def summarize(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """S_ctx over I+."""
-    _someone_answered(state)
-    accepted = accept(state, runtime.context)
-    agent = ContextSummarizer(runtime.context.agent_model("summarize"))
-    found = await agent.summarize(state["shopper"], _pairs(state, accepted.accepted))
-    payloads = (accepted, found)
-    return {"board": [Message(role="summarize", payload=payload) for payload in payloads]}
+    context = runtime.context
+    if "nli" not in context.without:
+        _someone_answered(state)
+    accepted = accept(state, context)
+    board = [Message(role="summarize", payload=accepted)]
+    if "summarize" not in context.without:
+        agent = ContextSummarizer(context.agent_model("summarize"))
+        found = await agent.summarize(state["shopper"], _pairs(state, accepted.accepted))
+        board.append(Message(role="summarize", payload=found))
+    return {"board": board}
 
 
 async def rank(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """The permutation of I0."""
     board, context = state["board"], runtime.context
+    model = context.agent_model("rank")
+    if context.single_prompt:
+        ranking = await SinglePrompt(model).rank(state["shopper"], state["offers"], k=context.k)
+        return {"board": [Message(role="rank", payload=ranking)]}
     accepted = latest(board, Accepted)
     everything = by_score(state)
     chosen = accepted.accepted if accepted and context.rank_scope == "accepted" else everything
-    ranking = await ItemRanker(context.agent_model("rank")).rank(
+    ranking = await ItemRanker(model).rank(
         state["shopper"],
         latest(board, Understanding),
         latest(board, ContextSummary),
@@ -147,16 +169,21 @@ def _pairs(state: State, items: list[str]) -> list[tuple[Offer, NliScore]]:
 
 def _someone_answered(state: State) -> None:
     """A run in which no agent got an answer is no run, and its cause is not the shopper's."""
-    judged = any(score.score is not None for score in read(state["board"], NliScore))
-    if not judged and latest(state["board"], Understanding) is None:
+    if not _heard(state["board"]):
         raise SetupError(state["errors"][-1].message)
+
+
+def _heard(board: list[Message]) -> bool:
+    """Whether any agent has got an answer so far."""
+    judged = any(score.score is not None for score in read(board, NliScore))
+    return judged or bool(latest(board, Understanding) or latest(board, ContextSummary))
 
 
 def _no_understanding(state: State, error: MerchgraphError, context: Context) -> dict[str, Any]:
     return {}
 
 
-def _unjudged(state: Judging, error: MerchgraphError, context: Context) -> dict[str, Any]:
+def _unjudged(state: Judging, *_: object) -> dict[str, Any]:
     score = NliScore(item=state["offer"].item, score=None)
     return {"board": [Message(role="nli", payload=score)]}
 
@@ -166,6 +193,8 @@ def _no_summary(state: State, error: MerchgraphError, context: Context) -> dict[
 
 
 def _by_score_alone(state: State, error: MerchgraphError, context: Context) -> dict[str, Any]:
+    if not _heard(state["board"]) and not isinstance(error, ModelReplyError):
+        raise SetupError(str(error))  # without a judge this is where nobody has answered
     return {"board": [Message(role="rank", payload=Ranking(ranking=by_score(state)))]}
 
 

@@ -10,7 +10,7 @@ import operator
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from merchgraph.agents.context_summary import ContextSummary
 from merchgraph.agents.item_ranker import Ranking
@@ -28,6 +28,9 @@ from merchgraph.tools.candidates import SourceName
 FALLBACK_ACCEPTED = 3
 AgentName = Literal["understand", "nli", "summarize", "rank"]
 AGENTS: tuple[AgentName, ...] = ("understand", "nli", "summarize", "rank")
+Reader = Literal["understand", "nli", "summarize"]
+READERS: tuple[Reader, ...] = ("understand", "nli", "summarize")
+"""The agents whose findings the ranker reads; a run can do without them."""
 
 
 class Context(BaseModel):
@@ -51,6 +54,10 @@ class Context(BaseModel):
     rank_scope: Literal["accepted", "all"] = Field(
         default="accepted", description="what the ranker orders; the others follow by score"
     )
+    without: list[Reader] = Field(
+        default_factory=list,
+        description="agents to leave out, for ablations; without all three one prompt ranks",
+    )
     rationales: bool = Field(default=True, description="let the judge give reasons for kept items")
     long_term_items: int = Field(default=20, ge=0, le=200, description="earlier items agents read")
     session_items: int = Field(default=10, ge=1, le=100, description="basket items agents read")
@@ -59,19 +66,15 @@ class Context(BaseModel):
         default=False, description="same request, same bits: no prompt cache (slower)"
     )
 
-    @model_validator(mode="after")
-    def _k_within_candidates(self) -> Context:
-        if self.k > self.candidates:
-            raise ValueError(
-                f"k is {self.k}, but only {self.candidates} candidates are judged; "
-                f"lower k to {self.candidates} or raise candidates to {self.k}"
-            )
-        return self
-
     def agent_model(self, agent: AgentName) -> ChatModel:
         """The live model of an agent."""
         name = self.models.get(agent, self.model)
         return chat_model(name, temperature=self.temperature, deterministic=self.deterministic)
+
+    @property
+    def single_prompt(self) -> bool:
+        """Whether every reader is left out: the baseline of one call."""
+        return set(self.without) == set(READERS)
 
 
 class Retrieved(BaseModel):
@@ -122,7 +125,7 @@ class Ranked(BaseModel):
     """One ranked item.
 
     Attributes:
-        score: s_NLI in [0, 1]; None where the judge failed on it.
+        score: s_NLI in [0, 1]; None where the judge failed on it or was left out.
         why: the judge's reason, for items that were kept.
     """
 
@@ -159,9 +162,11 @@ class Result(BaseModel):
 
 
 def accept(state: State, context: Context) -> Accepted:
-    """I+ = {i : s_NLI(i, u) >= theta}, or the best three where it is empty."""
+    """I+ = {i : s_NLI(i, u) >= theta}, or the best three where it is empty; all without a judge."""
     scores = {score.item: score.score for score in read(state["board"], NliScore)}
     order = by_score(state)
+    if "nli" in context.without:
+        return Accepted(accepted=order, theta=context.theta)
     kept = [
         item
         for item in order

@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from merchgraph.agents.context_summary import ContextSummary
-from merchgraph.agents.item_ranker import ItemRanker, Ranking
+from merchgraph.agents.item_ranker import ItemRanker, Ranking, _schema
 from merchgraph.agents.nli import Judged, NliScore
 from merchgraph.agents.shopper import Candidate, Shopper
 from merchgraph.agents.user_understanding import Constraints, Understanding
 from merchgraph.runtime.errors import ModelReplyError
 from merchgraph.runtime.models import chat_model
 from merchgraph.runtime.scripted import scripted
+from merchgraph.runtime.structured import json_schema
 
 Judge = Callable[[int], list[Judged]]
 
@@ -72,6 +73,16 @@ async def test_any_number_of_items_and_any_k_will_do(judged: Judge, size: int, k
     numbers = [str(n) for n in range(size, 0, -1)]
     found = await ranked(reply(*numbers), judged(size), k)
     assert found.ranking == [f"a{i}" for i in range(size)][::-1]
+    assert found.named == size
+
+
+@pytest.mark.parametrize(("size", "k", "most"), [(20, 5, 10), (8, 5, 8), (3, 5, 3), (1, 1, 1)])
+async def test_a_server_is_asked_for_two_k_numbers_at_most_and_more_are_taken(
+    judged: Judge, size: int, k: int, most: int
+) -> None:
+    wanted = json_schema(_schema(size, min(k, size)))["properties"]["ranking"]
+    assert (wanted["minItems"], wanted["maxItems"]) == (min(k, size), most)
+    found = await ranked(reply(*(str(n) for n in range(1, size + 1))), judged(size), k)
     assert found.named == size
 
 

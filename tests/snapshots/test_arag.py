@@ -16,6 +16,7 @@ from merchgraph.agents.context_summary import ContextSummarizer, ContextSummary,
 from merchgraph.agents.item_ranker import ItemRanker
 from merchgraph.agents.nli import Judged, Nli, NliScore
 from merchgraph.agents.shopper import Candidate, Shopper
+from merchgraph.agents.single_prompt import SinglePrompt
 from merchgraph.agents.user_understanding import Constraints, Understanding, UserUnderstanding
 from merchgraph.graphs import arag
 
@@ -88,7 +89,12 @@ async def rank(model: BaseChatModel) -> object:
     return await ItemRanker(model).rank(SHOPPER, UNDERSTANDING, CONTEXT, JUDGED, k=2)
 
 
-REQUESTS = {call.__name__: call for call in (understand, nli, rationale, summarize, rank)}
+async def single(model: BaseChatModel) -> object:
+    return await SinglePrompt(model).rank(SHOPPER, [offer for offer, _ in JUDGED], k=1)
+
+
+CALLS = (understand, nli, rationale, summarize, rank, single)
+REQUESTS = {call.__name__: call for call in CALLS}
 
 
 def as_text(messages: list[BaseMessage]) -> str:
