@@ -18,7 +18,6 @@ is accepted as retrieved; without all three readers a single prompt ranks the ca
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from langgraph.graph import END, START, StateGraph
@@ -46,11 +45,12 @@ from merchgraph.graphs.arag_state import (
     result,
 )
 from merchgraph.graphs.blackboard import latest, read
-from merchgraph.graphs.front import checked, final_state
+from merchgraph.graphs.front import Watch, checked, run_graph
 from merchgraph.graphs.offers import Offer, Request, past, retrieved, shopper, slate
 from merchgraph.runtime.errors import MerchgraphError, ModelReplyError, SetupError
 from merchgraph.runtime.loop import run_sync
 from merchgraph.runtime.node import RECURSION_LIMIT, RunError, add_node
+from merchgraph.runtime.playing import on_tape
 from merchgraph.tools.data.shops import shop
 
 __all__ = ["Context", "Request", "Result", "arun", "build", "graph", "result", "run"]
@@ -65,11 +65,6 @@ async def retrieve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     request = checked(Request, given)
     for agent in AGENTS:
         context.agent_model(agent)  # a wrong model name is said before the log is read
-    if request.candidates is None and context.k > context.candidates:
-        raise SetupError(
-            f"k is {context.k}, but only {context.candidates} candidates are judged; lower k to "
-            f"{context.candidates} or raise candidates to {context.k}."
-        )
 
     def work() -> tuple[Shopper, list[Offer]]:
         store = shop(context.data)
@@ -86,7 +81,10 @@ async def retrieve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
             store, context.sources, long_term, session, context.candidates, request.before
         )
 
-    who, offers = await asyncio.to_thread(work)
+    who, offers = await on_tape(
+        "retrieve", work, tuple[Shopper, list[Offer]], request=request,
+        context=context.model_dump(include=context.reads),
+    )  # fmt: skip
     found = Retrieved(items=[offer.item for offer in offers])
     return {"shopper": who, "offers": offers, "board": [Message(role="retrieve", payload=found)]}
 
@@ -220,13 +218,20 @@ graph: CompiledStateGraph[State, Context, Request, State] = (
 )
 
 
-async def arun(request: Request, context: Context | None = None) -> Result:
+async def arun(
+    request: Request, context: Context | None = None, *, watch: Watch | None = None
+) -> Result:
     """Run ARAG for one shopper, from async code.
+
+    Args:
+        request: for whom.
+        context: settings, the defaults if None.
+        watch: see `run_graph`.
 
     Raises:
         SetupError: an unknown user, item, model or shop, or a server that answers nobody.
     """
-    return result(await final_state(graph, request, context), context)
+    return await run_graph(graph, request, context or Context(), result, watch)
 
 
 def run(request: Request, context: Context | None = None) -> Result:

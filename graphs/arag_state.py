@@ -10,7 +10,7 @@ import operator
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from merchgraph.agents.context_summary import ContextSummary
 from merchgraph.agents.item_ranker import Ranking
@@ -35,6 +35,11 @@ READERS: tuple[Reader, ...] = ("understand", "nli", "summarize")
 
 class Context(BaseModel):
     """The settings of one run."""
+
+    reads: ClassVar[set[str]] = {
+        "data", "sources", "candidates", "long_term_items", "session_items",
+    }  # fmt: skip
+    """Fields that `retrieve` depends on; its answer is on the tape under their values."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -65,6 +70,15 @@ class Context(BaseModel):
     deterministic: bool = Field(
         default=False, description="same request, same bits: no prompt cache (slower)"
     )
+
+    @model_validator(mode="after")
+    def _k_within_candidates(self) -> Context:
+        if self.k > self.candidates:
+            raise ValueError(
+                f"k is {self.k}, but only {self.candidates} candidates are judged; "
+                f"lower k to {self.candidates} or raise candidates to {self.k}"
+            )
+        return self
 
     def agent_model(self, agent: AgentName) -> ChatModel:
         """The live model of an agent."""

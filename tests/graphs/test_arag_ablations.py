@@ -106,12 +106,3 @@ async def test_one_failure_ends_no_run_without_a_judge(script: Scripting) -> Non
     result, _ = await ran(script(understand=GONE), "nli")
     assert [error.node for error in result.errors] == ["understand"]
     assert result.ranking[0].item == "rice"
-
-
-async def test_k_may_pass_the_candidates_of_a_setting_where_the_slate_is_longer(
-    script: Scripting,
-) -> None:
-    with scripted(script()) as model:
-        context = Context(model=model, k=3, candidates=2)
-        result = await arag.arun(Request(user="ann", candidates=SLATE), context)
-    assert len(result.recommendations) == 3
