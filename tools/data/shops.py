@@ -1,6 +1,6 @@
 """Shops by name: the one place where a name in a context or on the command line becomes a `Shop`.
 
-    shop("complete_journey")     shop("shops/mine.yaml")
+    shop("complete_journey")     shop("online_retail")     shop("shops/mine.yaml")
 
 A shop is loaded once per process; a mapping file that is changed later is not read again.
 """
@@ -16,7 +16,7 @@ from merchgraph.runtime.errors import SetupError
 if TYPE_CHECKING:
     from merchgraph.tools.data.tables import Shop
 
-BUILT_IN = ("complete_journey",)
+BUILT_IN = ("complete_journey", "online_retail")
 DEFAULT = BUILT_IN[0]
 MAPPING = (".yaml", ".yml")
 
@@ -28,7 +28,7 @@ def shop(name: str = DEFAULT) -> Shop:
     """The shop of that name, the same object at every call.
 
     Args:
-        name: "complete_journey", or the path of a mapping file (.yaml; see `tabular`).
+        name: "complete_journey", "online_retail", or the path of a mapping file (.yaml; see `tabular`).
 
     Raises:
         SetupError: there is no such shop or file, its package is missing, or its data is faulty.
@@ -46,6 +46,10 @@ def _load(key: str) -> Shop:
         from merchgraph.tools.data import complete_journey
 
         return complete_journey.load()
+    if key == "online_retail":
+        from merchgraph.tools.data import online_retail
+
+        return online_retail.load()
     from merchgraph.tools.data import tabular
 
     return tabular.load(Path(key))
