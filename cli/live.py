@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from langgraph.graph.state import CompiledStateGraph
-from pydantic import BaseModel
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -19,8 +18,11 @@ from rich.text import Text
 
 from merchgraph.cli.plain import plain
 from merchgraph.graphs.arag_state import Result
+from merchgraph.graphs.front import Watch
 from merchgraph.runtime.ledger import Usage
 from merchgraph.runtime.loop import run_sync
+
+T = TypeVar("T")
 
 WIDTH = 24
 LONGEST_ID = 14
@@ -112,40 +114,35 @@ class View:
 
 def follow(
     graph: CompiledStateGraph[Any, Any, Any, Any],
-    request: BaseModel,
-    context: BaseModel,
     console: Console,
+    run: Callable[[Watch], Coroutine[Any, Any, T]],
     *,
     fan_out: dict[str, str],
-) -> dict[str, Any]:
-    """Run a graph, draw its nodes as they work, and give its final state back."""
-    nodes = [name for name in graph.builder.nodes if not name.startswith("__")]
-    view = View(nodes, fan_out)
-    state: dict[str, Any] = {}
+) -> T:
+    """Run a graph, draw its nodes as they work, and give its result.
 
-    async def work() -> None:
-        stream: AsyncIterator[Any] = graph.astream(
-            request.model_dump(exclude_unset=True),
-            context=context,
-            stream_mode=["custom", "values"],
-        )
-        async for mode, data in stream:
-            if mode == "custom":
-                view.take(data)
-            else:
-                state.update(data)
-                view.expect(state)
+    Args:
+        graph: whose nodes are drawn.
+        console: where; a quiet one gets nothing.
+        run: runs the graph and tells what it is called with of every event and state.
+        fan_out: node -> the state's list with one branch per entry.
+    """
+    view = View([name for name in graph.builder.nodes if not name.startswith("__")], fan_out)
+
+    def watch(mode: str, data: Any) -> None:
+        if mode == "custom":
+            view.take(data)
+        else:
+            view.expect(data)
 
     if console.quiet:
-        run_sync(work())
-        return state
+        return run_sync(run(watch))
     with Live(view, console=console, refresh_per_second=8):
         try:
-            run_sync(work())
+            return run_sync(run(watch))
         except BaseException:
             view.broken = True
             raise
-    return state
 
 
 def show_arag(result: Result, console: Console) -> None:

@@ -68,8 +68,12 @@ def _run_arag(fields: dict[str, Any], given: dict[str, Any], console: Console) -
     shop(context.data).history(request.user)  # a mistake is said before the index is built
     if request.candidates is None:
         prepare_shop(context.data, console, teller(console))
-    state = live.follow(graph.graph, request, context, console, fan_out={"nli": "offers"})
-    result = graph.result(state, context)
+    result = live.follow(
+        graph.graph,
+        console,
+        lambda watch: graph.arun(request, context, watch=watch),
+        fan_out={"nli": "offers"},
+    )
     live.show_arag(result, console)
     return result
 

@@ -1,16 +1,31 @@
-"""What all graphs share: checked input, and a run to its final state."""
+"""What all graphs share: checked input, and a run to its result."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import cache
+from typing import Any, Protocol, TypeVar
 
 from langgraph.graph.state import CompiledStateGraph
 from pydantic import BaseModel, ValidationError
 
 from merchgraph.runtime.errors import SetupError
+from merchgraph.runtime.ledger import Usage
+from merchgraph.runtime.recording import taking
 
 B = TypeVar("B", bound=BaseModel)
+Watch = Callable[[str, Any], None]
+
+
+class Costed(Protocol):
+    """A result that says what it took."""
+
+    @property
+    def usage(self) -> Usage:
+        """Calls, tokens and seconds of the run."""
+
+
+R = TypeVar("R", bound=Costed)
 
 
 def checked(kind: type[B], values: Mapping[str, Any]) -> B:
@@ -35,11 +50,46 @@ def checked(kind: type[B], values: Mapping[str, Any]) -> B:
         ) from error
 
 
-async def final_state(
-    graph: CompiledStateGraph[Any, Any, Any, Any], request: BaseModel, context: BaseModel | None
-) -> dict[str, Any]:
-    """Run a graph to its end; only what the request sets goes in."""
-    state: dict[str, Any] = await graph.ainvoke(
-        request.model_dump(exclude_unset=True) or request.model_dump(), context=context
-    )
-    return state
+async def run_graph(
+    graph: CompiledStateGraph[Any, Any, Any, Any],
+    request: BaseModel,
+    context: BaseModel,
+    result: Callable[[Any, Any], R],
+    watch: Watch | None = None,
+) -> R:
+    """Run a graph to its end and make its result; onto a tape, or from one, where one is running.
+
+    Args:
+        graph: the compiled graph.
+        request: only what it sets goes in.
+        context: the run's settings.
+        result: (final state, context) -> the graph's result, with its `usage`.
+        watch: called with every event ("custom") and every state ("values") as they come.
+    """
+    given = request.model_dump(exclude_unset=True) or request.model_dump()
+    with taking(graph.get_name(), request, context, structure(graph)) as take:
+        state: dict[str, Any] = {}
+        stream: AsyncIterator[Any] = graph.astream(
+            given, context=context, stream_mode=["custom", "values"] if watch else ["values"]
+        )
+        async for mode, data in stream:
+            if mode == "values":
+                state = data
+            if watch is not None:
+                watch(mode, data)
+        made = result(state, context)
+        if take is not None:
+            take.ended(made, made.usage)
+    return made
+
+
+def structure(graph: CompiledStateGraph[Any, Any, Any, Any]) -> dict[str, Any]:
+    """Nodes and edges, for the picture of a run: {"nodes": [...], "edges": [[from, to, conditional]]}."""
+    return _structure(graph)
+
+
+@cache
+def _structure(graph: CompiledStateGraph[Any, Any, Any, Any]) -> dict[str, Any]:
+    drawn = graph.get_graph()
+    edges = [[edge.source, edge.target, edge.conditional] for edge in drawn.edges]
+    return {"nodes": list(drawn.nodes), "edges": edges}

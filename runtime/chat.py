@@ -1,15 +1,15 @@
 """The chat model that agents hold: a client plus what every call needs, once.
 
-The endpoint's cap, retries, errors for people and the ledger sit here, so that no caller can forget
-one. The tape of a recorded run belongs into `_agenerate` and `_astream`, before the limiter: a replayed
-call must not queue.
+The tape, the endpoint's cap, retries, errors for people and the ledger sit here, so that no caller can
+forget one. The tape comes first: a served call does not queue.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -24,8 +24,14 @@ from merchgraph.runtime.errors import EndpointError
 from merchgraph.runtime.ledger import Call, here, record
 from merchgraph.runtime.limits import Attempted, UnreadableReply, attempt, said
 from merchgraph.runtime.loop import run_sync
+from merchgraph.runtime.playing import playing
+from merchgraph.runtime.tape import Enter
+from merchgraph.runtime.wire import request_json
 
 T = TypeVar("T")
+
+LIKELIEST = 5
+"""Tokens kept of a choice beside its labels: what the model would rather have said."""
 
 
 class ChatModel(BaseChatModel):
@@ -50,19 +56,29 @@ class ChatModel(BaseChatModel):
     def _identifying_params(self) -> dict[str, Any]:
         return {"model_name": self.endpoint.name, "temperature": self.temperature}
 
-    def _request(self, kwargs: dict[str, Any]) -> dict[str, Any]:
-        """The client's keyword arguments for one call.
+    def _options(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """What a caller wants of one reply, the same for every server.
+
+        `labels` are the one-token labels whose probabilities a caller wants, see `structured.choose`.
+        """
+        options = {"temperature": self.temperature, "max_tokens": self.max_tokens} | kwargs
+        options.pop("stream", None)
+        return options | ({"deterministic": True} if self.deterministic else {})
+
+    def _request(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The client's keyword arguments for one call, as this server takes them.
 
         A schema travels in `extra_body`: given as `response_format`, the OpenAI client would parse
         the reply itself and raise where a truncated reply has to be looked at.
         """
-        request = {"temperature": self.temperature, "max_tokens": self.max_tokens} | kwargs
-        request.pop("stream", None)
+        request = dict(options)
         body = dict(request.pop("extra_body", None) or {})
         if wanted := request.pop("response_format", None):
             form = wanted["json_schema"]
             body |= self.endpoint.constrain(form["name"], form["schema"])
-        if self.deterministic:
+        if request.pop("labels", None):
+            request |= {"logprobs": True, "top_logprobs": self.endpoint.top_logprobs}
+        if request.pop("deterministic", False):
             body |= self.endpoint.uncached
         return request | ({"extra_body": body} if body else {})
 
@@ -73,16 +89,11 @@ class ChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        request = self._request(kwargs)
-        client = await self.endpoint.client()
-
-        async def send() -> ChatResult:
-            # not `ainvoke`: this model has told the callbacks already
-            return await client._agenerate(messages, stop, None, **request)
-
-        done = await self._attempt(send)
-        self._enter(done, done.value.generations[0].message)
-        return done.value
+        options, tape = self._options(kwargs), playing()
+        if tape is None:
+            return await self._whole(messages, stop, options, record)
+        asked = request_json(self.endpoint.name, messages, _with_stop(options, stop))
+        return await tape.call(asked, lambda enter: self._whole(messages, stop, options, enter))
 
     async def _astream(
         self,
@@ -91,17 +102,57 @@ class ChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        request = self._request(kwargs)
+        options, tape = self._options(kwargs), playing()
+        if tape is None:
+            pieces = self._pieces(messages, stop, options, record)
+        else:
+            asked = request_json(self.endpoint.name, messages, _with_stop(options, stop))
+            pieces = tape.stream(asked, lambda enter: self._pieces(messages, stop, options, enter))
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
+
+    async def _whole(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        options: dict[str, Any],
+        enter: Enter,
+    ) -> ChatResult:
+        """The server's reply."""
+        request = self._request(options)
+        client = await self.endpoint.client()
+
+        async def send() -> ChatResult:
+            # not `ainvoke`: this model has told the callbacks already
+            return await client._agenerate(messages, stop, None, **request)
+
+        done = await self._attempt(send, enter)
+        message = done.value.generations[0].message
+        if labels := options.get("labels"):
+            _keep_labels(message, labels)
+        self._enter(done, message, enter)
+        return done.value
+
+    async def _pieces(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        options: dict[str, Any],
+        enter: Enter,
+    ) -> AsyncGenerator[ChatGenerationChunk, None]:
+        """The server's reply, chunk by chunk."""
+        request = self._request(options)
         client = await self.endpoint.client()
         relay = _Relay(self.endpoint.name, lambda: client._astream(messages, stop, None, **request))
         # the whole stream runs inside one attempt, so that it holds its slot to the end
-        pumping = asyncio.create_task(relay.pump(self._attempt))
+        pumping = asyncio.create_task(relay.pump(lambda send: self._attempt(send, enter)))
         try:
             while (chunk := await relay.chunks.get()) is not None:
                 yield chunk
             done = await pumping
             if relay.whole:
-                self._enter(done, sum(relay.whole[1:], start=relay.whole[0]))
+                self._enter(done, sum(relay.whole[1:], start=relay.whole[0]), enter)
         finally:
             pumping.cancel()
 
@@ -114,7 +165,7 @@ class ChatModel(BaseChatModel):
     ) -> ChatResult:
         return run_sync(self._agenerate(messages, stop, None, **kwargs))
 
-    async def _attempt(self, send: Callable[[], Awaitable[T]]) -> Attempted[T]:
+    async def _attempt(self, send: Callable[[], Awaitable[T]], enter: Enter) -> Attempted[T]:
         site, tries, started = here(), 0, time.monotonic()
 
         async def counted() -> T:
@@ -126,12 +177,12 @@ class ChatModel(BaseChatModel):
             return await attempt(self.endpoint.limiter, self.endpoint.address, counted)
         except BaseException:  # cancelled ones too: what was sent belongs on the ledger
             if tries:
-                record(Call(agent=site.agent, node=site.node, lane=site.lane, repair=site.repair,
-                            model=self.endpoint.name, tries=tries, failed=True,
-                            seconds=time.monotonic() - started))  # fmt: skip
+                enter(Call(agent=site.agent, node=site.node, lane=site.lane, repair=site.repair,
+                           model=self.endpoint.name, tries=tries, failed=True,
+                           seconds=time.monotonic() - started))  # fmt: skip
             raise
 
-    def _enter(self, done: Attempted[Any], message: BaseMessage) -> None:
+    def _enter(self, done: Attempted[Any], message: BaseMessage, enter: Enter) -> None:
         """Put a finished call on the ledger and on the endpoint's budget."""
         site = here()
         used = message.usage_metadata if isinstance(message, AIMessage) else None
@@ -153,7 +204,25 @@ class ChatModel(BaseChatModel):
             tries=done.tries,
             cost_usd=_cost(self.endpoint, prompt, cached, completion),
         )
-        record(call)
+        enter(call)
+
+
+def _with_stop(options: dict[str, Any], stop: list[str] | None) -> dict[str, Any]:
+    return options | ({"stop": stop} if stop else {})
+
+
+def _keep_labels(message: BaseMessage, labels: Sequence[str]) -> None:
+    """Drop the log-probabilities of all tokens but the labels and the likeliest few.
+
+    A server reports up to a thousand of them: twenty times the rest of the reply, on every tape.
+    """
+    for token in (message.response_metadata.get("logprobs") or {}).get("content") or []:
+        top = token.get("top_logprobs") or []
+        token["top_logprobs"] = [
+            {"token": entry["token"], "logprob": entry["logprob"]}
+            for place, entry in enumerate(top)
+            if place < LIKELIEST or str(entry["token"]).strip() in labels
+        ]
 
 
 def _cost(endpoint: Endpoint, prompt: int, cached: int, completion: int) -> float | None:

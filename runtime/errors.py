@@ -2,7 +2,8 @@
 
 MerchgraphError             base; its message is one sentence for a person
 ├── SetupError              the person's mistake: what was given, what is expected, the remedy
-│   └── DataError           a table or mapping that breaks its contract; names the column and row
+│   ├── DataError           a table or mapping that breaks its contract; names the column and row
+│   └── TapeError           a replay that asks for something else than what was recorded
 ├── EndpointError           a model server that stayed unreachable, stalled or refusing after retries
 ├── BudgetError             a call or token budget that is used up
 ├── ModelReplyError         a model whose reply stayed unusable after repair
@@ -40,6 +41,10 @@ class SetupError(MerchgraphError):
 
 class DataError(SetupError):
     """A table or mapping that breaks its contract; the message names the column and the row."""
+
+
+class TapeError(SetupError):
+    """A replay that differs from its recording; no fallback may hide that."""
 
 
 class EndpointError(MerchgraphError):

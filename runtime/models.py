@@ -22,8 +22,9 @@ from langchain_core.outputs import ChatResult
 from merchgraph.runtime.chat import ChatModel
 from merchgraph.runtime.embedded import engine, packaged_weights
 from merchgraph.runtime.endpoint import Endpoint, JsonSchema, hosted_format, response_format
-from merchgraph.runtime.errors import SetupError
+from merchgraph.runtime.errors import SetupError, TapeError
 from merchgraph.runtime.limits import Limiter, UnreadableReply
+from merchgraph.runtime.playing import playing
 from merchgraph.runtime.settings import settings
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ def endpoint(name: str) -> Endpoint:
     Raises:
         SetupError: as `chat_model`.
     """
+    tape = playing()
+    if tape is not None and tape.mode == "replay":  # its server may be gone, its package too
+        return _recorded(name, bool(tape.endpoints.get(name, {}).get("follows_schema", True)))
     provider, _, model = name.partition("/")
     if provider not in PROVIDERS or not model:
         raise SetupError(
@@ -78,6 +82,19 @@ def endpoint(name: str) -> Endpoint:
             f"providers {', '.join(PROVIDERS)}, for example {DEFAULT_MODEL!r}."
         )
     return PROVIDERS[provider](name, model)
+
+
+@cache
+def _recorded(name: str, follows_schema: bool) -> Endpoint:
+    """An endpoint without a server: its models are served by the tape."""
+
+    def no_server() -> tuple[str, BaseChatModel]:
+        raise TapeError(f"A replay may not reach {name!r}; this call went past its tape.")
+
+    return Endpoint(
+        name=name, open=no_server, constrain=response_format, limiter=Limiter(name, 1),
+        follows_schema=follows_schema,
+    )  # fmt: skip
 
 
 def _embedded(name: str, model: str) -> Endpoint:

@@ -18,7 +18,8 @@ States that use it declare `calls: Annotated[list[Call], operator.add]` and `err
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar, get_type_hints
 
 from langgraph.graph import StateGraph
@@ -28,8 +29,11 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from merchgraph.runtime.clock import timed
 from merchgraph.runtime.errors import MerchgraphError, NodeFailure, SetupError, ToolError
-from merchgraph.runtime.ledger import at, collect
+from merchgraph.runtime.faults import Stopped
+from merchgraph.runtime.ledger import at, collect, here
 from merchgraph.runtime.log import logger
+from merchgraph.runtime.playing import playing
+from merchgraph.runtime.trace import NodeLine
 
 C = TypeVar("C", bound=BaseModel)
 Update = dict[str, Any]
@@ -117,13 +121,13 @@ def _wrap(
         runtime = _context(runtime, context_schema)
         branch = lane(state)
         runtime.stream_writer({"event": "started", "node": name, "lane": branch})
-        with collect() as calls, at(node=name, lane=branch):
+        with collect() as calls, at(node=name, lane=branch), _on_the_tape():
             try:
                 async with asyncio.timeout(timeout_s) as clock:
                     with timed(clock):
                         update = _checked(name, await node(state, runtime), fields)
             except TimeoutError as error:
-                if not clock.expired():
+                if not clock.expired() and not isinstance(error, Stopped):
                     raise  # the node's own: a bug like any other
                 late = NodeFailure(
                     f"The node {name!r} ran longer than {timeout_s:g} s and was stopped."
@@ -137,6 +141,24 @@ def _wrap(
         return update | {"calls": calls}
 
     return run
+
+
+@contextmanager
+def _on_the_tape() -> Iterator[None]:
+    """The node as a line of the trace, if the run is recorded."""
+    tape, site = playing(), here()
+    if tape is None:
+        yield
+        return
+    began, told = tape.seconds, ""
+    try:
+        yield
+    except MerchgraphError as error:
+        told = str(error)
+        raise
+    finally:
+        tape.nodes.append(NodeLine(node=site.node, lane=site.lane, started_s=began,
+                                   finished_s=tape.seconds, error=told))  # fmt: skip
 
 
 def _opening(run: Node[Any]) -> Node[Any]:

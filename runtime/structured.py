@@ -26,6 +26,7 @@ from merchgraph.runtime.endpoint import JsonSchema, response_format
 from merchgraph.runtime.errors import ModelReplyError
 from merchgraph.runtime.ledger import at
 from merchgraph.runtime.log import logger
+from merchgraph.runtime.playing import playing, use_tape
 
 S = TypeVar("S", bound=BaseModel)
 log = logger("structured")
@@ -110,8 +111,10 @@ async def choose(
     """
     labels = dict(options) if isinstance(options, Mapping) else {name: name for name in options}
     with at(agent=agent):
-        top = model.endpoint.top_logprobs if isinstance(model, ChatModel) else 20
-        reply = await _reply(model, list(messages), max_tokens=1, logprobs=True, top_logprobs=top)
+        wanted: dict[str, Any] = {"logprobs": True, "top_logprobs": 20}
+        if isinstance(model, ChatModel):
+            wanted = {"labels": tuple(labels.values())}
+        reply = await _reply(model, list(messages), max_tokens=1, **wanted)
         odds = _odds(reply, labels)
         if odds is None:
             log.warning("choose.no_logprobs", agent=agent)
@@ -130,12 +133,15 @@ async def follows_schema(model: BaseChatModel) -> bool:
     """
     if not isinstance(model, ChatModel):
         return True
-    endpoint = model.endpoint
+    endpoint, tape = model.endpoint, playing()
     if endpoint.follows_schema is None:
         async with endpoint.probing:
             if endpoint.follows_schema is None:
-                endpoint.follows_schema = await _probe(model)
+                with use_tape(None):  # a fact of the server, not of the run that asks first
+                    endpoint.follows_schema = await _probe(model)
                 log.info("probed", endpoint=endpoint.name, follows=endpoint.follows_schema)
+    if tape is not None:
+        tape.endpoints[endpoint.name] = {"follows_schema": endpoint.follows_schema}
     return endpoint.follows_schema
 
 

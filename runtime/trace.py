@@ -131,6 +131,7 @@ class ToolLine(Line):
     Attributes:
         key: hash of name and args.
         value: what it answered, as JSON.
+        fault: how it failed, instead of a value.
         seconds: how long it took.
     """
 
@@ -144,6 +145,7 @@ class ToolLine(Line):
     seconds: float = 0.0
     args: JsonObject = {}
     value: Any = None
+    fault: Fault | None = None
     same_as: str = ""
 
 

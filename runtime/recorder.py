@@ -1,0 +1,304 @@
+"""A trace file that is being recorded or replayed, run by run.
+
+Any number of runs may go on at once. A run stands in the file when it has finished, and whole; what a
+killed process had not finished is not there.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from merchgraph.runtime.errors import SetupError, TapeError
+from merchgraph.runtime.ledger import Usage
+from merchgraph.runtime.playing import use_tape
+from merchgraph.runtime.software import prompt_hashes, versions
+from merchgraph.runtime.tape import Answer, Mode, Place, Shelf, Tape, shelf
+from merchgraph.runtime.trace import (
+    CallLine,
+    CaseLine,
+    CloseLine,
+    EndLine,
+    Header,
+    JsonObject,
+    Line,
+    Run,
+    RunLine,
+    Trace,
+)
+from merchgraph.runtime.trace_file import Writer, read
+from merchgraph.runtime.wire import hide
+
+UNSHARED = ("clock", "seed")
+
+
+@dataclass
+class Take:
+    """One run that is being recorded or replayed; whoever runs it fills it in.
+
+    Attributes:
+        begin: what is run; a graph names itself here.
+        end: what came out.
+        tape: what it asks.
+        recorded: the run of the file that it replays or completes, if there is one.
+    """
+
+    begin: RunLine
+    tape: Tape
+    recorded: Run | None = None
+    end: EndLine | None = None
+    structure: JsonObject = field(default_factory=dict)
+
+    def graph(
+        self, name: str, request: BaseModel, context: BaseModel, structure: JsonObject
+    ) -> None:
+        """Say which graph runs, on what."""
+        told = {"graph": name, "request": as_json(request), "context": as_json(context)}
+        self.begin = self.begin.model_copy(update=told)
+        self.structure = structure
+
+    def ended(self, output: Any, usage: Usage, metrics: Mapping[str, float] | None = None) -> None:
+        """Say what came out. Called again, by whoever measures the run, it adds the metrics.
+
+        Raises:
+            TapeError: a replay left answers of its tape unasked.
+        """
+        if self.tape.mode == "replay" and (left := self.tape.unused()):
+            raise TapeError(_left_over(self.begin.run, left))
+        self.end = EndLine(
+            output=as_json(output), usage=usage, metrics=dict(metrics or {}),
+            seconds=self.tape.seconds, endpoints=self.tape.endpoints, structure=self.structure,
+        )  # fmt: skip
+
+
+class Recorder:
+    """A trace file that is being recorded or replayed.
+
+    Args:
+        path: the file; recording goes on at its end.
+        mode: as `Tape`; both recording modes keep what the file has.
+        params: what is recorded, with which settings; another recording may not go on in this file.
+        share: serve an answer that another run of the file got at temperature 0 in the same lane, so that
+            the systems of a case ask what they have in common once.
+
+    Raises:
+        SetupError: the file cannot be read or written, or holds something else.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        mode: Mode = "record",
+        *,
+        params: JsonObject | None = None,
+        share: bool = False,
+    ) -> None:
+        self.mode: Mode = mode
+        self.share = share
+        there = mode == "replay" or (Path(path).exists() and Path(path).stat().st_size > 0)
+        self.trace = read(path) if there else Trace(path=str(path))
+        self.played: Counter[str] = Counter()
+        self._shared: Shelf = {}
+        self._lock = threading.Lock()
+        self._writer: Writer | None = None
+        self._written = 0
+        if mode != "replay":
+            self._open(params or {})
+
+    def _open(self, params: JsonObject) -> None:
+        header = Header(
+            made=datetime.now(UTC).isoformat(timespec="seconds"), software=versions(),
+            prompts=prompt_hashes(), params=hide(to_jsonable_python(params)),
+        )  # fmt: skip
+        for before in self.trace.headers[-1:]:
+            _check_same(before, header, self.trace.path)
+        self._writer = Writer(self.trace.path)
+        self._writer.append([header])
+        self.trace.headers.append(header)
+        for run in self.trace.runs.values():
+            self._offer(run)
+
+    @contextmanager
+    def run(
+        self, run: str = "", *, case: JsonObject | None = None, system: str = ""
+    ) -> Iterator[Take]:
+        """Record or replay what runs inside the block; it counts only if it `ended` there.
+
+        Args:
+            run: its id in the file; made up if empty.
+            case: the evaluation's case, written once.
+            system: the evaluation's system.
+        """
+        run = run or self._free_id()
+        known = self.trace.runs.get(run)
+        if known is None and self.mode == "replay":
+            raise TapeError(f"The trace {self.trace.path!r} has no run {run!r}.")
+        started = datetime.now(UTC).isoformat(timespec="milliseconds")
+        begin = RunLine(
+            run=run, case=str((case or {}).get("id", "")), system=system, started=started
+        )
+        tape = Tape(run, self.mode)
+        if known is not None:
+            tape.own = shelf([*known.calls, *known.tools])
+            tape.endpoints = {**known.end.endpoints}
+        if self.mode != "replay" and self.share:
+            tape.shared = self._shared
+        take = Take(begin, tape, known)
+        token = _take.set(take)
+        try:
+            with use_tape(tape):
+                yield take
+        finally:
+            _take.reset(token)
+        self._finish(take, case)
+
+    def _finish(self, take: Take, case: JsonObject | None) -> None:
+        if self._writer is None or take.end is None:
+            return
+        run = Run(
+            begin=take.begin, end=take.end, nodes=take.tape.nodes, header=self.trace.headers[-1],
+            calls=[line for line in take.tape.answers if isinstance(line, CallLine)],
+            tools=[line for line in take.tape.answers if not isinstance(line, CallLine)],
+        )  # fmt: skip
+        answers = [_brief(line) for line in take.tape.answers]
+        with self._lock:
+            if case is not None and str(case.get("id")) not in self.trace.cases:
+                self.trace.cases[str(case.get("id"))] = hide(case)
+                self._writer.append([CaseLine(case=hide(case))])
+            self._writer.append([run.begin, *answers, *run.nodes, run.end])
+            self._written += 1
+            self.trace.runs[run.id] = run
+            self._offer(run)
+
+    def _offer(self, run: Run) -> None:
+        """Put what is sure to be answered the same again on the shelf of all runs."""
+        lines: list[Answer] = [*run.calls, *run.tools]
+        for line in lines:
+            sure = not line.fault and (
+                line.request.get("options", {}).get("temperature") == 0
+                if isinstance(line, CallLine)
+                else line.name not in UNSHARED
+            )
+            if sure:
+                origin = line.model_copy(update={"same_as": line.same_as or run.id})
+                self._shared.setdefault(Place(line.key, line.lane, line.occurrence), origin)
+
+    def _free_id(self) -> str:
+        with self._lock:
+            number = len(self.trace.runs) + self.played[""] + 1
+            self.played[""] += 1
+        return f"run-{number}"
+
+    def same_run(self, graph: str, request: BaseModel, context: BaseModel) -> str:
+        """The id of the recorded run of just this, "" for a new one; equal runs are taken in turn.
+
+        Raises:
+            TapeError: a replay has none.
+        """
+        if self.mode == "record":
+            return ""
+        wanted = (graph, as_json(request), as_json(context))
+        for run in self.trace.runs.values():
+            begin = run.begin
+            if (begin.graph, begin.request, begin.context) == wanted and not self.played[run.id]:
+                self.played[run.id] += 1
+                return run.id
+        if self.mode == "replay":
+            raise TapeError(_no_run(self.trace, *wanted))
+        return ""
+
+    def close(self) -> None:
+        """End the sitting in order."""
+        if self._writer is not None:
+            self._writer.append([CloseLine(runs=self._written)])
+        self.stop()
+
+    def stop(self) -> None:
+        """Let the file go; it will say that the sitting was broken off."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+_take: ContextVar[Take | None] = ContextVar("merchgraph_take", default=None)
+
+
+def taken() -> Take | None:
+    """The take that is open now, if there is one."""
+    return _take.get()
+
+
+def as_json(value: Any) -> Any:
+    """A value as JSON without secrets, as traces hold it."""
+    return hide(to_jsonable_python(value))
+
+
+def _check_same(before: Header, now: Header, path: str) -> None:
+    """Refuse to mix recordings: their numbers would stand in one table.
+
+    Raises:
+        SetupError: naming what differs.
+    """
+    settings = [name for name in {**before.params, **now.params}
+                if before.params.get(name) != now.params.get(name)]  # fmt: skip
+    if settings:
+        name = settings[0]
+        raise SetupError(
+            f"The trace {path!r} was recorded with {name} = {before.params.get(name)!r}, now it is "
+            f"{now.params.get(name)!r}; record into another file."
+        )
+    if changed := [name for name, was in before.prompts.items() if now.prompts.get(name) != was]:
+        raise SetupError(
+            f"The trace {path!r} was recorded with another text of prompts/{changed[0]}; "
+            "record into another file."
+        )
+
+
+def _brief(line: Answer) -> Line:
+    """The line as it is written: an answer that stands in another run is only referred to."""
+    if not line.same_as:
+        return line
+    empty: Mapping[str, Any] = {"request": {}, "chunks": [], "call": None}
+    if not isinstance(line, CallLine):
+        empty = {"args": {}, "value": None}
+    return line.model_copy(update=empty)
+
+
+def _left_over(run: str, left: list[Answer]) -> str:
+    names = [
+        f"{line.agent if isinstance(line, CallLine) else line.name}@{line.lane}".rstrip("@")
+        for line in left
+    ]
+    more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+    return (
+        f"The run {run!r} left {len(left)} recorded answers unasked: {', '.join(names[:5])}{more}; "
+        "its graph has changed since."
+    )
+
+
+def _no_run(trace: Trace, graph: str, request: JsonObject, context: JsonObject) -> str:
+    told = (
+        f"The trace {trace.path!r} has no unplayed run of {graph!r} with this request and context"
+    )
+    near = [run.begin for run in trace.runs.values() if run.begin.graph == graph]
+    if not near:
+        return f"{told}, nor any of that graph; it has {len(trace.runs)} runs."
+    changed = [
+        f"{name} (recorded {was.get(name)!r:.60}, now {now.get(name)!r:.60})"
+        for was, now in ((near[0].request, request), (near[0].context, context))
+        for name in {**was, **now}
+        if was.get(name) != now.get(name)
+    ]
+    return (
+        f"{told}; the first such run differs in {', '.join(changed) or 'nothing, and was played'}."
+    )
