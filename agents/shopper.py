@@ -52,9 +52,15 @@ class Candidate(BaseModel):
     text: str
 
 
-def conversation(shopper: Shopper, task: str) -> list[BaseMessage]:
-    """The messages of one request: what all requests of a run share first, then the task."""
-    return [SystemMessage(prompt("arag/system")), HumanMessage(f"{_about(shopper)}\n\n{task}")]
+def conversation(shopper: Shopper | None, task: str) -> list[BaseMessage]:
+    """The messages of one request: what all requests of a run share first, then the task.
+
+    Args:
+        shopper: whose basket it is; None is the neutral shopper, of whom nothing is known.
+        task: what is asked.
+    """
+    about = _about(shopper) if shopper else prompt("arag/nobody")
+    return [SystemMessage(prompt("arag/system")), HumanMessage(f"{about}\n\n{task}")]
 
 
 @lru_cache(maxsize=128)  # a run of 20 candidates needs it 43 times: more work than all its calls

@@ -111,7 +111,7 @@ async def nli(state: Judging, runtime: Runtime[Context]) -> dict[str, Any]:
     if "nli" in context.without:
         return _unjudged(state)
     agent, errors = Nli(context.agent_model("nli")), []
-    score = await agent.score(state["shopper"], offer)
+    score = await agent.score(state["shopper"], offer, calibrate=context.calibrate)
     if context.rationales and (score.score or 0) >= context.theta:
         try:
             reason = await agent.rationale(state["shopper"], offer, score)

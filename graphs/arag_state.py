@@ -56,6 +56,10 @@ class Context(BaseModel):
         default="complete_journey", description="the shop: complete_journey, or a mapping file"
     )
     theta: float = Field(default=0.5, ge=0, le=1, description="least NLI score of an accepted item")
+    calibrate: bool = Field(
+        default=False,
+        description="NLI scores relative to a shopper of whom nothing is known; one call more an item",
+    )
     rank_scope: Literal["accepted", "all"] = Field(
         default="accepted", description="what the ranker orders; the others follow by score"
     )

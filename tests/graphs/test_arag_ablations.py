@@ -1,4 +1,4 @@
-"""ARAG without some of its agents: what makes no call, and what the others are told then."""
+"""ARAG's settings for ablations and weak models: what makes a call, and what agents are told then."""
 
 from __future__ import annotations
 
@@ -106,3 +106,23 @@ async def test_one_failure_ends_no_run_without_a_judge(script: Scripting) -> Non
     result, _ = await ran(script(understand=GONE), "nli")
     assert [error.node for error in result.errors] == ["understand"]
     assert result.ranking[0].item == "rice"
+
+
+async def test_calibrated_scores_decide_what_is_accepted(script: Scripting) -> None:
+    prior = Always(
+        lambda asked: {"Yes": 0.95, "No": 0.05} if "cake" in str(asked) else {"Yes": 0.2, "No": 0.8}
+    )
+    result, asked = await ran(script(FITS, prior=prior), calibrate=True)
+    assert {row.item for row in result.ranking if row.accepted} == {"tea", "rice"}
+    assert asked.count("prior") == asked.count("nli") - 2 == 4
+    scores = {row.item: row.score for row in result.ranking}
+    assert scores["cake"] == pytest.approx((0.9 / 0.1) / (0.9 / 0.1 + 0.95 / 0.05), abs=1e-4)
+    assert result.usage_by_agent["prior"].calls == 4
+
+
+async def test_an_item_without_its_prior_counts_as_not_judged(script: Scripting) -> None:
+    even = Always({"Yes": 0.5, "No": 0.5})
+    result, _ = await ran(script(FITS, prior=even, prior__cake=GONE), calibrate=True)
+    assert result.ranking[-1].item == "cake"
+    assert result.ranking[-1].score is None
+    assert [(error.node, error.lane) for error in result.errors] == [("nli", "cake")]

@@ -93,7 +93,11 @@ async def single(model: BaseChatModel) -> object:
     return await SinglePrompt(model).rank(SHOPPER, [offer for offer, _ in JUDGED], k=1)
 
 
-CALLS = (understand, nli, rationale, summarize, rank, single)
+async def prior(model: BaseChatModel) -> object:
+    return await Nli(model).prior(JUDGED[1][0])
+
+
+CALLS = (understand, nli, rationale, summarize, rank, single, prior)
 REQUESTS = {call.__name__: call for call in CALLS}
 
 
