@@ -79,7 +79,7 @@ async def run_graph(
                 watch(mode, data)
         made = result(state, context)
         if take is not None:
-            take.ended(made, made.usage)
+            take.result(made, made.usage)
     return made
 
 

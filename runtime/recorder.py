@@ -10,8 +10,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,15 +18,14 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from merchgraph.runtime.errors import SetupError, TapeError
-from merchgraph.runtime.ledger import Usage
 from merchgraph.runtime.playing import use_tape
 from merchgraph.runtime.software import prompt_hashes, versions
+from merchgraph.runtime.take import Take, as_json, use_take
 from merchgraph.runtime.tape import Answer, Mode, Place, Shelf, Tape, shelf
 from merchgraph.runtime.trace import (
     CallLine,
     CaseLine,
     CloseLine,
-    EndLine,
     Header,
     JsonObject,
     Line,
@@ -40,45 +37,6 @@ from merchgraph.runtime.trace_file import Writer, read
 from merchgraph.runtime.wire import hide
 
 UNSHARED = ("clock", "seed")
-
-
-@dataclass
-class Take:
-    """One run that is being recorded or replayed; whoever runs it fills it in.
-
-    Attributes:
-        begin: what is run; a graph names itself here.
-        end: what came out.
-        tape: what it asks.
-        recorded: the run of the file that it replays or completes, if there is one.
-    """
-
-    begin: RunLine
-    tape: Tape
-    recorded: Run | None = None
-    end: EndLine | None = None
-    structure: JsonObject = field(default_factory=dict)
-
-    def graph(
-        self, name: str, request: BaseModel, context: BaseModel, structure: JsonObject
-    ) -> None:
-        """Say which graph runs, on what."""
-        told = {"graph": name, "request": as_json(request), "context": as_json(context)}
-        self.begin = self.begin.model_copy(update=told)
-        self.structure = structure
-
-    def ended(self, output: Any, usage: Usage, metrics: Mapping[str, float] | None = None) -> None:
-        """Say what came out. Called again, by whoever measures the run, it adds the metrics.
-
-        Raises:
-            TapeError: a replay left answers of its tape unasked.
-        """
-        if self.tape.mode == "replay" and (left := self.tape.unused()):
-            raise TapeError(_left_over(self.begin.run, left))
-        self.end = EndLine(
-            output=as_json(output), usage=usage, metrics=dict(metrics or {}),
-            seconds=self.tape.seconds, endpoints=self.tape.endpoints, structure=self.structure,
-        )  # fmt: skip
 
 
 class Recorder:
@@ -132,7 +90,7 @@ class Recorder:
     def run(
         self, run: str = "", *, case: JsonObject | None = None, system: str = ""
     ) -> Iterator[Take]:
-        """Record or replay what runs inside the block; it counts only if it `ended` there.
+        """Record or replay what runs inside the block; it counts only if it says there how it ended.
 
         Args:
             run: its id in the file; made up if empty.
@@ -154,16 +112,14 @@ class Recorder:
         if self.mode != "replay" and self.share:
             tape.shared = self._shared
         take = Take(begin, tape, known)
-        token = _take.set(take)
-        try:
-            with use_tape(tape):
-                yield take
-        finally:
-            _take.reset(token)
-        self._finish(take, case)
+        with use_take(take), use_tape(tape):
+            yield take
+        if take.over:
+            take.check_all_asked()
+            self._write(take, case)
 
-    def _finish(self, take: Take, case: JsonObject | None) -> None:
-        if self._writer is None or take.end is None:
+    def _write(self, take: Take, case: JsonObject | None) -> None:
+        if self._writer is None:
             return
         run = Run(
             begin=take.begin, end=take.end, nodes=take.tape.nodes, header=self.trace.headers[-1],
@@ -230,19 +186,6 @@ class Recorder:
             self._writer = None
 
 
-_take: ContextVar[Take | None] = ContextVar("merchgraph_take", default=None)
-
-
-def taken() -> Take | None:
-    """The take that is open now, if there is one."""
-    return _take.get()
-
-
-def as_json(value: Any) -> Any:
-    """A value as JSON without secrets, as traces hold it."""
-    return hide(to_jsonable_python(value))
-
-
 def _check_same(before: Header, now: Header, path: str) -> None:
     """Refuse to mix recordings: their numbers would stand in one table.
 
@@ -272,18 +215,6 @@ def _brief(line: Answer) -> Line:
     if not isinstance(line, CallLine):
         empty = {"args": {}, "value": None}
     return line.model_copy(update=empty)
-
-
-def _left_over(run: str, left: list[Answer]) -> str:
-    names = [
-        f"{line.agent if isinstance(line, CallLine) else line.name}@{line.lane}".rstrip("@")
-        for line in left
-    ]
-    more = f" and {len(left) - 5} more" if len(left) > 5 else ""
-    return (
-        f"The run {run!r} left {len(left)} recorded answers unasked: {', '.join(names[:5])}{more}; "
-        "its graph has changed since."
-    )
 
 
 def _no_run(trace: Trace, graph: str, request: JsonObject, context: JsonObject) -> str:

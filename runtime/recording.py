@@ -15,7 +15,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from merchgraph.runtime.recorder import Recorder, Take, taken
+from merchgraph.runtime.recorder import Recorder
+from merchgraph.runtime.take import Take, taken
 from merchgraph.runtime.tape import Mode
 from merchgraph.runtime.trace import JsonObject
 

@@ -164,14 +164,18 @@ class EndLine(Line):
     """A run ended.
 
     Attributes:
-        output: the graph's Result, or a system's answer, as JSON.
-        metrics: what the suite measured on it.
+        output: the graph's Result as JSON; None for a system without a graph.
+        answer: what the suite took from it, for example a ranking; {} outside an evaluation.
+        metrics: what the suite measured on the answer.
+        error: why there is no output.
         endpoints: model name -> what the tape needs to know of its server.
         structure: the graph's structure, {"nodes": [...], "edges": [[from, to, conditional]]}.
     """
 
     kind: Literal["end"] = "end"
     output: Any = None
+    answer: JsonObject = {}
+    error: str = ""
     metrics: dict[str, float | None] = {}
     usage: Usage = Usage()
     seconds: float = 0.0
