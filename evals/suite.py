@@ -204,8 +204,11 @@ async def evaluate(
     Raises:
         SetupError: from a system: no case could do better. What was finished is recorded.
         BudgetError: the same; systems that were not asked have not failed.
-        ValueError: a suite whose names clash, or whose reference is none of its systems.
+        ValueError: a suite whose names clash, or whose reference is none of its systems; nothing
+            at once.
     """
+    if at_once < 1:
+        raise ValueError(f"at least one case must run at once, not {at_once}")
     drawn = draw(suite.cases(), limit=limit, seed=seed)
     systems = _checked(suite)
     race = _Race(suite, systems, recorder or Unrecorded(), progress, len(drawn) * len(systems))
