@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from merchgraph.evals.baselines.texts import VanillaRag
+from merchgraph.evals.baselines.texts import MaxSimilarity
 from merchgraph.tools.contract import Past, Recommender, Scores
 from merchgraph.tools.copurchase import CoPurchase
 from merchgraph.tools.data.tables import Events, Items
@@ -19,16 +19,18 @@ class StarLike(Recommender):
     """Semantic plus co-purchase scores, in equal parts: like the retrieval of STAR, not the same.
 
     STAR (arXiv 2410.16458) adds the cosine of texts to a normalised co-occurrence, averaged over the
-    history with a decay. Here the text part is `VanillaRag`, the other `CoPurchase` with the session,
-    and each is brought to mean 0 and deviation 1 over the catalogue per shopper, since their scales
-    differ by a factor of ten. STAR's pairwise ranking by a language model is left out.
+    history with a decay. Here the text part is `MaxSimilarity`, the other `CoPurchase`, both with the
+    session; each is brought to mean 0 and deviation 1 over the catalogue per shopper, since their
+    scales differ by a factor of ten. Of three text parts (this, `VanillaRag`, the mean over the
+    session) and three scalings (none, minimum to maximum, this) the pair was chosen on the validation
+    weeks of both shops. STAR's pairwise ranking by a language model is left out.
 
     Args:
         embedder: gives the texts' vectors; None is `Embedder()`.
     """
 
     def __init__(self, embedder: Embedder | None = None) -> None:
-        self._parts: tuple[Recommender, ...] = (VanillaRag(embedder), CoPurchase())
+        self._parts: tuple[Recommender, ...] = (MaxSimilarity(embedder), CoPurchase())
 
     def fit(self, items: Items, events: Events) -> Self:
         """Fit both parts."""

@@ -40,7 +40,8 @@ import polars as pl
 
 from merchgraph.evals.suite import Case
 from merchgraph.runtime.errors import SetupError
-from merchgraph.tools.data.splits import split_at
+from merchgraph.tools.contract import PURCHASE
+from merchgraph.tools.data.online_retail import GUEST
 from merchgraph.tools.data.tables import Events, Items, Shop
 
 Target = Literal["any", "new"]
@@ -54,7 +55,6 @@ TEST_WINDOW = timedelta(days=28)
 WEEK = timedelta(days=7)
 LEAST_PURCHASES = 20
 NEGATIVES = 19
-GUEST = "guest/"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,13 +63,15 @@ class Fold:
 
     Attributes:
         store: the whole shop; its log goes on after `before`, so nothing may be counted in it.
+        log: all its purchases; all its events where it has none of that behaviour.
         items: the kept items.
-        train: their events before `before`: what recommenders are fitted on.
+        train: their part of the log before `before`: what recommenders are fitted on.
         before: statistics end here, and the cases' window begins.
         until: the window ends here; None is the end of the log.
     """
 
     store: Shop
+    log: pl.DataFrame
     items: Items
     train: Events
     before: datetime
@@ -88,14 +90,16 @@ def fold(store: Shop, stage: Stage = "test") -> Fold:
     Raises:
         SetupError: too few items have enough purchases before the cut to fill a slate.
     """
-    last: datetime = store.events.frame["time"].dt.truncate("1d").max()  # type: ignore[assignment]
+    log = store.events.frame
+    log = bought if (bought := log.filter(pl.col("behaviour") == PURCHASE)).height else log
+    last: datetime = log["time"].dt.truncate("1d").max()  # type: ignore[assignment]
     cut = CUTS.get(store.name, last - TEST_WINDOW)
     before, until = (cut, None) if stage == "test" else (cut - WEEK, cut)
-    log = split_at(store.events, before).train.frame
+    earlier = log.filter(pl.col("time") < before)
     items = store.items.frame
     if "sellable" in items.columns:
         items = items.filter("sellable")
-    often = log.group_by("item").len().filter(pl.col("len") >= LEAST_PURCHASES)
+    often = earlier.group_by("item").len().filter(pl.col("len") >= LEAST_PURCHASES)
     kept = items.join(often, on="item", how="semi", maintain_order="left")
     if kept["text"].n_unique() <= NEGATIVES:
         raise SetupError(
@@ -103,8 +107,8 @@ def fold(store: Shop, stage: Stage = "test") -> Fold:
             f"with {kept['text'].n_unique()} texts, but a slate needs {NEGATIVES + 1}; "
             "give a longer log."
         )
-    train = log.join(kept, on="item", how="semi", maintain_order="left")
-    return Fold(store, Items(kept), Events(train), before, until)
+    train = earlier.join(kept, on="item", how="semi", maintain_order="left")
+    return Fold(store, log, Items(kept), Events(train), before, until)
 
 
 def cases(setting: Fold, target: Target = "any", *, seed: int = 0) -> list[Case]:
@@ -172,7 +176,7 @@ def _case(setting: Fold, shopper: _Shopper, target: str, slate: list[str]) -> Ca
 
 
 def _shoppers(setting: Fold) -> Iterator[_Shopper]:
-    log = setting.store.events.frame.filter(~pl.col("user").str.starts_with(GUEST))
+    log = setting.log.filter(~pl.col("user").str.starts_with(GUEST))
     if setting.until is not None:
         log = log.filter(pl.col("time") < setting.until)
     in_window = pl.col("time") >= setting.before

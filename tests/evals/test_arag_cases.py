@@ -16,6 +16,7 @@ from merchgraph.evals.suite import Case
 from merchgraph.evals.suites import arag_cases
 from merchgraph.evals.suites.arag_cases import NEGATIVES, Fold, cases, fold
 from merchgraph.runtime.errors import SetupError
+from merchgraph.tools.data.online_retail import GUEST
 from merchgraph.tools.data.splits import split_weeks
 from merchgraph.tools.data.tables import Events, Items, Shop
 
@@ -118,7 +119,7 @@ def test_a_session_stands_in_the_order_of_the_log() -> None:
 
 def test_a_basket_that_runs_over_the_cut_and_guests_are_no_cases() -> None:
     over = rows("ann", "1", day(-1), ["i01"]) + rows("ann", "1", day(1), ["i02", "i03"])
-    guest = rows(f"{arag_cases.GUEST}7", "7", day(1), ["i02", "i03"])
+    guest = rows(f"{GUEST}7", "7", day(1), ["i02", "i03"])
     assert cases(fold(shop_of([*over, *guest]))) == []
 
 
@@ -127,6 +128,15 @@ def test_statistics_see_nothing_at_the_cut_or_later() -> None:
     setting = fold(shop_of(late))
     assert setting.train.frame["time"].max() < CUT  # type: ignore[operator]
     assert setting.purchases == {item: 20 + n for n, item in enumerate(KEPT)}
+
+
+def test_only_purchases_count_where_the_log_has_other_events() -> None:
+    store = shop_of(rows("ann", "1", day(1), ["i01", "i02"]))
+    seen = _frame(rows("ann", "2", day(2), ["i03", "i04"]) + rows("bob", "3", day(-9), KEPT))
+    both = pl.concat([store.events.frame, seen.with_columns(behaviour=pl.lit("view"))])
+    mixed = fold(Shop("toy", store.items, Events(both)))
+    assert mixed.purchases == fold(store).purchases
+    assert cases(mixed) == cases(fold(store))
 
 
 def test_only_sellable_items_with_twenty_purchases_are_kept(setting: Fold) -> None:

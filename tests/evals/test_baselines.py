@@ -158,7 +158,7 @@ def test_star_like_adds_what_is_bought_together_to_what_reads_alike(
     items, events = checkerboard
     model = StarLike(embedder).fit(items, events)
     past = Past(session=["coffee 0", "coffee 1"])
-    parts = [VanillaRag(embedder), CoPurchase()]
+    parts = [MaxSimilarity(embedder), CoPurchase()]
     rows = [part.fit(items, events).scores([past])[0] for part in parts]
     expected = sum((row - row.mean()) / row.std() for row in rows)
     np.testing.assert_allclose(model.scores([past])[0], expected)
