@@ -6,7 +6,8 @@
     AUC    = chance that a relevant item scores above another one; a tie counts one half
 
 All are 0 (worst) to 1 (best). Rankings are strict, so they have no ties. The ranking metrics come from
-ir_measures (nDCG, Success, RR), AUC from scikit-learn.
+ir_measures (nDCG, Success, RR). AUC is Mann and Whitney's U, from the ranks of SciPy, over the number of
+pairs: the value of scikit-learn's roc_auc_score, as a test checks, in a tenth of its time or less.
 """
 
 from __future__ import annotations
@@ -68,13 +69,23 @@ def auc(scores: Mapping[str, float], relevant: Collection[str]) -> float:
 
     NaN where it is undefined: no scored item is relevant, or all are. Items without a score are left
     out, so a system that scores few items is judged on those alone: print how many.
+
+    Raises:
+        ValueError: a score that is not a number.
     """
+    if any(math.isnan(score) for score in scores.values()):
+        raise ValueError(f"a score is not a number: {dict(scores)}")
     labels = [item in relevant for item in scores]
-    if all(labels) or not any(labels):
+    above = sum(labels)
+    pairs = above * (len(labels) - above)
+    if not pairs:
         return math.nan
     with bench("AUC"):
-        from sklearn.metrics import roc_auc_score
-    return round(float(roc_auc_score(labels, list(scores.values()))), DECIMALS)
+        from scipy.stats import rankdata
+    ranks = sum(
+        rank for rank, label in zip(rankdata([*scores.values()]), labels, strict=True) if label
+    )
+    return round(float(ranks - above * (above + 1) / 2) / pairs, DECIMALS)
 
 
 def _strict(ranking: Sequence[str]) -> Sequence[str]:

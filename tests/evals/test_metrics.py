@@ -77,6 +77,23 @@ def test_auc_is_the_share_of_pairs_in_the_right_order(
     assert found == pytest.approx(np.mean(pairs), abs=1e-8) if pairs else math.isnan(found)
 
 
+def test_auc_is_that_of_scikit_learn() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        labels = rng.permutation([1] * 3 + [0] * 17)
+        scores = {f"item {place}": float(score) for place, score in enumerate(rng.normal(size=20))}
+        relevant = {f"item {place}" for place in np.flatnonzero(labels)}
+        expected = roc_auc_score(labels, list(scores.values()))
+        assert auc(scores, relevant) == pytest.approx(expected, abs=1e-8)
+
+
+def test_a_score_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a number"):
+        auc({"a": math.nan, "b": 1.0}, ["a"])
+
+
 def test_an_interval_holds_the_mean_and_narrows_with_n() -> None:
     values = np.random.default_rng(3).random(1600)
     few, many_values = mean(list(values[:100])), mean(list(values))
@@ -168,7 +185,7 @@ def test_a_whole_table_takes_no_time_to_speak_of() -> None:
     ("package", "use"),
     [
         ("ir_measures", lambda: ranking_metrics(["a"], ["a"])),
-        ("sklearn.metrics", lambda: auc({"a": 1.0, "b": 0.0}, ["a"])),
+        ("scipy.stats", lambda: auc({"a": 1.0, "b": 0.0}, ["a"])),
         ("scipy.stats", lambda: mean([0.0, 1.0])),
     ],
 )
