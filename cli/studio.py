@@ -14,21 +14,18 @@ import typer
 from rich.console import Console
 
 from merchgraph.cli.plain import teller
+from merchgraph.graphs.registry import GRAPHS
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.settings import settings
 
-GRAPHS = {
-    "arag": {
-        "path": "merchgraph.graphs.arag:graph",
-        "description": "Rank items for one shopper: retrieve, understand, judge, summarise, rank",
-    }
-}
-"""What langgraph.json names; the module form, since a file path would load every type twice."""
-
 
 def config() -> dict[str, object]:
-    """The contents of langgraph.json."""
-    return {"dependencies": ["."], "graphs": GRAPHS}
+    """The contents of langgraph.json; the module form, since a file path would load types twice."""
+    graphs = {
+        name: {"path": f"{graph.module}:graph", "description": graph.about}
+        for name, graph in GRAPHS.items()
+    }
+    return {"dependencies": ["."], "graphs": graphs}
 
 
 def environment() -> dict[str, str]:

@@ -37,13 +37,18 @@ class Taped:
             return None
         return Answer(value=run.end.answer, usage=run.end.usage)
 
+    def cases(self, prefix: str = "") -> list[Case]:
+        """The cases of a trace that is replayed whose id begins so, none while recording."""
+        if self.recorder.mode != "replay":
+            return []
+        found = [Case.model_validate(case) for case in self.recorder.trace.cases.values()]
+        return [case for case in found if case.id.startswith(prefix)]
+
     @contextmanager
     def run(self, case: Case, system: str) -> Iterator[TapedRun]:
         """Record what the system asks, or serve it; a system that fails is kept as failed."""
         failed: MerchgraphError | None = None
-        with self.recorder.run(
-            run_id(case, system), case=case.model_dump(), system=system
-        ) as take:
+        with self.recorder.run(run_id(case, system), case=case.model_dump(), system=system) as take:
             try:
                 yield TapedRun(take)
             except (SetupError, BudgetError):

@@ -1,0 +1,145 @@
+"""Weights of the ARAG suite's fused order, fitted on the week before the test.
+
+A conditional logit on that week's slates (`evals/fusion.py`). The tools' signals are known for all of
+them, the model's (`nli`, `rank`) for the few that it has judged; where a signal is unknown it adds
+nothing, so that a thousand slates weigh the tools and some dozens the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from merchgraph.evals.fusion import Slate, fit, slate
+from merchgraph.evals.metrics.ranking import ranking_metrics
+from merchgraph.evals.suite import Answer, Case, Progress, System, draw, evaluate
+from merchgraph.evals.suites.arag_shop import SIGNALS, Shops
+from merchgraph.evals.taped import Taped
+from merchgraph.graphs.arag import Result
+from merchgraph.graphs.fusion import Signal
+from merchgraph.runtime.ledger import Usage
+from merchgraph.runtime.playing import on_tape
+
+SLATES = 1000
+"""Slates of the validation week whose tools' signals are read."""
+VALIDATION = "validation/"
+MODEL_SIGNALS: tuple[Signal, ...] = ("nli", "rank")
+Judge = Callable[[Case], Awaitable[Result]]
+
+
+class Weights(BaseModel):
+    """Fitted weights.
+
+    Attributes:
+        tools: of the tools' signals alone.
+        full: of these and the model's; empty where it judged nothing.
+        tools_ndcg, full_ndcg: cross-validated NDCG@5 on the slates that were fitted on.
+        slates: how many there were.
+        judged: how many of them the model has judged.
+    """
+
+    tools: dict[Signal, float] = {}
+    full: dict[Signal, float] = {}
+    tools_ndcg: float = 0.0
+    full_ndcg: float = 0.0
+    slates: int = 0
+    judged: int = 0
+
+    def told(self) -> str:
+        """One sentence for the report."""
+        shown = ", ".join(
+            f"{name} {value:.2f}" for name, value in (self.full or self.tools).items()
+        )
+        return (
+            f"Weights fitted on {self.slates:,} slates of the week before the test, "
+            f"{self.judged} of them judged by the model: {shown}."
+        )
+
+
+async def fitted(
+    shops: Shops,
+    recorder: Taped,
+    judge: Judge | None,
+    *,
+    limit: int,
+    at_once: int = 1,
+    progress: Progress | None = None,
+) -> Weights:
+    """Let the model judge some cases of the validation week, and fit the weights.
+
+    Args:
+        shops: where the cases come from.
+        recorder: keeps the judgements and the weights.
+        judge: runs the graph on a case with every signal in `Context.fusion`; None fits the tools alone.
+        limit: cases to judge.
+        at_once: cases that run at the same time.
+        progress: told after each case.
+    """  # fmt: skip
+    judged: list[Slate] = []
+    if judge is not None:
+        week = _Week(shops, judge, recorder.cases(VALIDATION))
+        await evaluate(week, limit=limit, recorder=recorder, at_once=at_once, progress=progress)
+        judged = [week.found[case] for case in sorted(week.found)]
+    with recorder.recorder.run("fit") as take:
+        found = await on_tape("fit", lambda: _fit(shops, judged), Weights)
+        take.answered(found.model_dump(), {}, Usage())
+    return found
+
+
+@dataclass
+class _Week:
+    """The validation week as a suite of one system, which collects the slates as they are answered."""
+
+    shops: Shops
+    judge: Judge
+    recorded: Sequence[Case]
+    found: dict[str, Slate] = field(default_factory=dict)
+    name: str = "fit"
+    reference: str = "fit"
+    params: BaseModel = field(default_factory=BaseModel)
+
+    def cases(self) -> Sequence[Case]:
+        return self.recorded or [
+            case.model_copy(update={"id": f"{VALIDATION}{case.id}"})
+            for case in self.shops.cases("validation")
+        ]
+
+    def systems(self) -> Sequence[System]:
+        return [System("fit", self._answer, "method")]
+
+    async def _answer(self, case: Case) -> Answer:
+        result = await self.judge(case)
+        ranking = [row.item for row in result.ranking]
+        signals = slate(result, ranking[0]).signals
+        return Answer(value={"ranking": ranking, "signals": dict(signals)}, usage=result.usage)
+
+    def score(self, case: Case, answer: Answer) -> dict[str, float]:
+        ranking, relevant = answer.value["ranking"], case.truth["relevant"]
+        self.found[case.id] = Slate(answer.value["signals"], ranking.index(relevant[0]))
+        return ranking_metrics(ranking, relevant)
+
+
+def _fit(shops: Shops, judged: Sequence[Slate]) -> Weights:
+    tools = []
+    for case in draw(shops.cases("validation"), limit=SLATES):
+        target = case.request["candidates"].index(case.truth["relevant"][0])
+        tools.append(Slate(shops.signals(case), target))
+    alone = fit(tools)
+    found = Weights(tools=alone.weights, tools_ndcg=alone.ndcg, slates=len(tools))
+    if not judged:
+        return found
+    unknown: dict[Signal, Any] = {
+        name: [None] * len(next(iter(tools[0].signals.values()))) for name in MODEL_SIGNALS
+    }
+    whole = [Slate({**one.signals, **unknown}, one.target) for one in tools] + list(judged)
+    together = fit(whole)
+    return found.model_copy(
+        update={"full": together.weights, "full_ndcg": together.ndcg, "judged": len(judged)}
+    )
+
+
+ALL_SIGNALS: dict[Signal, float] = dict.fromkeys([*SIGNALS, *MODEL_SIGNALS], 0.0)
+"""Weights that show every signal and let the ranker decide."""
