@@ -19,7 +19,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from pydantic import BaseModel, ConfigDict, Field
 
-from merchgraph.agents.shopper import Candidate, Sentence, Shopper, conversation, on_offer
+from merchgraph.agents.shopper import Candidate, Sentence, Shopper, conversation, on_offer, told
 from merchgraph.prompts.load import fenced, prompt
 from merchgraph.runtime.structured import FLOOR, ask, choose
 
@@ -132,7 +132,10 @@ def _support(odds: Mapping[str, float]) -> float:
 
 
 def _question(shopper: Shopper | None, candidate: Candidate) -> list[BaseMessage]:
-    return conversation(shopper, prompt("arag/nli", item=fenced(candidate.text)))
+    task = prompt("arag/nli", item=fenced(candidate.text))
+    if shopper is not None and candidate.facts:  # of nobody there are no facts
+        task += "\n" + prompt("arag/evidence", facts=fenced(candidate.facts))
+    return conversation(shopper, task)
 
 
 Judged = tuple[Candidate, NliScore]
@@ -146,7 +149,7 @@ def products(judged: Sequence[Judged]) -> str:
     if all(score.score is None for _, score in judged):
         return on_offer([candidate for candidate, _ in judged])
     lines = [
-        f"{number}. {_fit(score)}: {fenced(candidate.text)}{_why(score)}"
+        f"{number}. {_fit(score)}: {fenced(candidate.text)}{told(score.rationale)}{told(candidate.facts)}"
         for number, (candidate, score) in enumerate(judged, start=1)
     ]
     return prompt("arag/products", items="\n".join(lines))
@@ -155,7 +158,3 @@ def products(judged: Sequence[Judged]) -> str:
 def _fit(score: NliScore) -> str:
     # before the text: a title that claims a fit of its own comes too late
     return "fit unknown" if score.score is None else f"fit {score.score:.2f}"
-
-
-def _why(score: NliScore) -> str:
-    return f" | {fenced(score.rationale)}" if score.rationale else ""

@@ -44,12 +44,19 @@ class Shopper(BaseModel):
 
 
 class Candidate(BaseModel):
-    """An item that may be recommended: its id, and T(i), the text that a model reads."""
+    """An item that may be recommended.
+
+    Attributes:
+        item: its id.
+        text: T(i), what a model reads.
+        facts: what the shop's log says of it and this shopper, as a sentence; "" for nothing.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     item: str
     text: str
+    facts: str = ""
 
 
 def conversation(shopper: Shopper | None, task: str) -> list[BaseMessage]:
@@ -71,8 +78,16 @@ def _about(shopper: Shopper) -> str:
 
 def on_offer(candidates: Sequence[Candidate]) -> str:
     """Candidates that nobody has judged, as a prompt's part."""
-    lines = [f"{number}. {fenced(c.text)}" for number, c in enumerate(candidates, start=1)]
+    lines = [
+        f"{number}. {fenced(candidate.text)}{told(candidate.facts)}"
+        for number, candidate in enumerate(candidates, start=1)
+    ]
     return prompt("arag/offered", items="\n".join(lines))
+
+
+def told(remark: str) -> str:
+    """A remark on a product, at the end of its line; "" where there is none."""
+    return f" | {fenced(remark)}" if remark else ""
 
 
 def in_order_offered(numbers: Sequence[str], offered: Sequence[str]) -> list[str]:

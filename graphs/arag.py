@@ -7,7 +7,8 @@ retrieve     the shopper's texts, and I0: a union of named sources, or the slate
 understand   S_user: what the shopper likes and is after (beside nli: it reads the raw texts)
 nli          s_NLI(i, u) of one candidate, and why if it is kept; one branch per candidate
 summarize    I+ = {i : s_NLI >= theta}, and S_ctx over it
-rank         a permutation of I0: I+ by the ranker, the others by s_NLI, then as retrieved
+rank         a permutation of I0: I+ by the ranker, the others by s_NLI, then as retrieved; with
+             `Context.fusion` then by a weighted sum of signals, of which the ranker's place is one
 
 Scales, prompts and schemas are our design where the paper does not publish them. Where I+ is empty the
 three best scores stand in, and the board says so. An agent that fails costs its own part only.
@@ -42,11 +43,22 @@ from merchgraph.graphs.arag_state import (
     State,
     accept,
     by_score,
+    fused,
     result,
 )
 from merchgraph.graphs.blackboard import latest, read
 from merchgraph.graphs.front import Watch, checked, run_graph
-from merchgraph.graphs.offers import Offer, Request, past, retrieved, shopper, slate
+from merchgraph.graphs.offers import (
+    Offer,
+    Request,
+    Wanted,
+    informed,
+    past,
+    recent,
+    retrieved,
+    shopper,
+    slate,
+)
 from merchgraph.runtime.errors import MerchgraphError, ModelReplyError, SetupError
 from merchgraph.runtime.loop import run_sync
 from merchgraph.runtime.node import RECURSION_LIMIT, RunError, add_node
@@ -68,22 +80,21 @@ async def retrieve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
     def work() -> tuple[Shopper, list[Offer]]:
         store = shop(context.data)
-        long_term, session = past(
-            store,
-            request,
-            long_term_items=context.long_term_items,
-            session_items=context.session_items,
+        whole = past(store, request)
+        read = recent(
+            whole, long_term_items=context.long_term_items, session_items=context.session_items
         )
-        who = shopper(store, request.user, long_term, session)
+        who = shopper(store, request.user, read)
         if request.candidates is not None:
-            return who, slate(store, request.candidates, context.k)
-        return who, retrieved(
-            store, context.sources, long_term, session, context.candidates, request.before
-        )
+            offers = slate(store, request.candidates, context.k)
+        else:
+            offers = retrieved(store, context.sources, whole, context.candidates, request.before)
+        wanted = Wanted(facts=context.evidence, signals=context.fuses_tools)
+        return who, informed(store, offers, whole, request.before, wanted)
 
     who, offers = await on_tape(
         "retrieve", work, tuple[Shopper, list[Offer]], request=request,
-        context=context.model_dump(include=context.reads),
+        context=context.reads,
     )  # fmt: skip
     found = Retrieved(items=[offer.item for offer in offers])
     return {"shopper": who, "offers": offers, "board": [Message(role="retrieve", payload=found)]}
@@ -143,7 +154,7 @@ async def rank(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     model = context.agent_model("rank")
     if context.single_prompt:
         ranking = await SinglePrompt(model).rank(state["shopper"], state["offers"], k=context.k)
-        return {"board": [Message(role="rank", payload=ranking)]}
+        return _ranked(state, ranking, context)
     accepted = latest(board, Accepted)
     everything = by_score(state)
     chosen = accepted.accepted if accepted and context.rank_scope == "accepted" else everything
@@ -155,8 +166,14 @@ async def rank(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         k=context.k,
     )
     whole = list(dict.fromkeys(ranking.ranking + everything))
-    final = ranking.model_copy(update={"ranking": whole})
-    return {"board": [Message(role="rank", payload=final)]}
+    return _ranked(state, ranking.model_copy(update={"ranking": whole}), context)
+
+
+def _ranked(state: State, ranking: Ranking, context: Context) -> dict[str, Any]:
+    board = [Message(role="rank", payload=ranking)]
+    if context.fusion:
+        board.append(Message(role="rank", payload=fused(state, ranking, context)))
+    return {"board": board}
 
 
 def _pairs(state: State, items: list[str]) -> list[tuple[Offer, NliScore]]:
@@ -193,7 +210,7 @@ def _no_summary(state: State, error: MerchgraphError, context: Context) -> dict[
 def _by_score_alone(state: State, error: MerchgraphError, context: Context) -> dict[str, Any]:
     if not _heard(state["board"]) and not isinstance(error, ModelReplyError):
         raise SetupError(str(error))  # without a judge this is where nobody has answered
-    return {"board": [Message(role="rank", payload=Ranking(ranking=by_score(state)))]}
+    return _ranked(state, Ranking(ranking=by_score(state)), context)
 
 
 def build() -> StateGraph[State, Context, Request, State]:

@@ -10,14 +10,15 @@ import operator
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from merchgraph.agents.context_summary import ContextSummary
 from merchgraph.agents.item_ranker import Ranking
-from merchgraph.agents.nli import NliScore
+from merchgraph.agents.nli import NliScore, logit
 from merchgraph.agents.shopper import Shopper
 from merchgraph.agents.user_understanding import Understanding
 from merchgraph.graphs.blackboard import Posted, latest, post, read
+from merchgraph.graphs.fusion import TOOL_SIGNALS, Fused, Share, Signal, fuse
 from merchgraph.graphs.offers import Offer
 from merchgraph.runtime.chat import ChatModel
 from merchgraph.runtime.ledger import Call, Usage, usage_by
@@ -36,11 +37,6 @@ READERS: tuple[Reader, ...] = ("understand", "nli", "summarize")
 class Context(BaseModel):
     """The settings of one run."""
 
-    reads: ClassVar[set[str]] = {
-        "data", "sources", "candidates", "long_term_items", "session_items",
-    }  # fmt: skip
-    """Fields that `retrieve` depends on; its answer is on the tape under their values."""
-
     model_config = ConfigDict(extra="forbid")
 
     model: str = Field(default=DEFAULT_MODEL, description="PROVIDER/MODEL of all agents")
@@ -56,12 +52,20 @@ class Context(BaseModel):
         default="complete_journey", description="the shop: complete_journey, or a mapping file"
     )
     theta: float = Field(default=0.5, ge=0, le=1, description="least NLI score of an accepted item")
+    evidence: bool = Field(
+        default=False,
+        description="let agents read what the shop's log says of each candidate: counts, as a sentence",
+    )
     calibrate: bool = Field(
         default=False,
         description="NLI scores relative to a shopper of whom nothing is known; one call more an item",
     )
     rank_scope: Literal["accepted", "all"] = Field(
         default="accepted", description="what the ranker orders; the others follow by score"
+    )
+    fusion: dict[Signal, FiniteFloat] = Field(
+        default_factory=dict,
+        description="weights of signals whose sum makes the final order; the ranker's if empty",
     )
     without: list[Reader] = Field(
         default_factory=list,
@@ -90,6 +94,17 @@ class Context(BaseModel):
         return chat_model(name, temperature=self.temperature, deterministic=self.deterministic)
 
     @property
+    def fuses_tools(self) -> bool:
+        """Whether the fusion needs signals that tools measure."""
+        return not TOOL_SIGNALS.isdisjoint(self.fusion)
+
+    @property
+    def reads(self) -> dict[str, Any]:
+        """What `retrieve` depends on, weights left out; its answer is on the tape under these values."""
+        named = {"data", "sources", "candidates", "long_term_items", "session_items", "evidence"}
+        return self.model_dump(include=named) | {"signals": self.fuses_tools}
+
+    @property
     def single_prompt(self) -> bool:
         """Whether every reader is left out: the baseline of one call."""
         return set(self.without) == set(READERS)
@@ -114,7 +129,7 @@ class Message(Posted):
 
     opens: ClassVar[frozenset[str]] = frozenset({"retrieve"})
 
-    payload: Retrieved | Understanding | NliScore | Accepted | ContextSummary | Ranking
+    payload: Retrieved | Understanding | NliScore | Accepted | ContextSummary | Ranking | Fused
 
 
 class State(TypedDict, total=False):
@@ -145,6 +160,7 @@ class Ranked(BaseModel):
     Attributes:
         score: s_NLI in [0, 1]; None where the judge failed on it or was left out.
         why: the judge's reason, for items that were kept.
+        shares: with fusion, what each signal added to the sum that the item is ranked by.
     """
 
     rank: int
@@ -155,6 +171,7 @@ class Ranked(BaseModel):
     accepted: bool
     why: str
     sources: tuple[str, ...]
+    shares: dict[Signal, Share] = Field(default_factory=dict)
 
 
 class Result(BaseModel):
@@ -202,12 +219,29 @@ def by_score(state: State) -> list[str]:
     return sorted(items, key=lambda item: -1.0 if (s := scores[item]) is None else s, reverse=True)
 
 
+def fused(state: State, ranking: Ranking, context: Context) -> Fused:
+    """The candidates in the order of the fusion; equal sums as the ranker has them."""
+    scores = {score.item: score.score for score in read(state["board"], NliScore)}
+    offers = {offer.item: offer for offer in state["offers"]}
+    signals: dict[Signal, list[float | None]] = {}
+    for name in context.fusion:
+        if name == "rank":
+            signals[name] = [1 / place for place in range(1, len(ranking.ranking) + 1)]
+        elif name == "nli":
+            judged = [scores[item] for item in ranking.ranking]
+            signals[name] = [None if score is None else logit(score) for score in judged]
+        else:
+            signals[name] = [offers[item].signals[name] for item in ranking.ranking]
+    return fuse(ranking.ranking, signals, context.fusion)
+
+
 def result(state: Mapping[str, Any], context: Context | None = None) -> Result:
     """What a finished run's state says, for people."""
     board, k = state["board"], (context or Context()).k
-    ranking, accepted = latest(board, Ranking), latest(board, Accepted)
+    ranking, accepted = latest(board, Fused) or latest(board, Ranking), latest(board, Accepted)
     assert ranking is not None, "a run ends with a ranking"
     assert accepted is not None, "a run ends with an accepted set"
+    shares = ranking.shares if isinstance(ranking, Fused) else {}
     scores = {score.item: score for score in read(board, NliScore)}
     offers = {offer.item: offer for offer in state["offers"]}
     ranked = [
@@ -220,6 +254,7 @@ def result(state: Mapping[str, Any], context: Context | None = None) -> Result:
             accepted=item in accepted.accepted,
             why=scores[item].rationale,
             sources=offers[item].sources,
+            shares=shares.get(item, {}),
         )
         for place, item in enumerate(ranking.ranking, start=1)
     ]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from merchgraph.agents.shopper import Candidate, Shopper
+from merchgraph.graphs.fusion import ToolSignal
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.candidates import SourceName, gather
+from merchgraph.tools.contract import Past
 from merchgraph.tools.data.tables import Shop
 
 
@@ -38,17 +41,17 @@ class Offer(Candidate):
     Attributes:
         score: the first source's score (for `semantic` the cosine to the shopper), None in a slate.
         sources: who proposed it.
+        signals: what `tools/signals.py` measures of it, where the run's fusion needs it.
     """
 
     title: str
     score: float | None = None
     sources: tuple[str, ...] = ()
+    signals: dict[ToolSignal, float] = Field(default_factory=dict)
 
 
-def past(
-    store: Shop, request: Request, *, long_term_items: int, session_items: int
-) -> tuple[list[str], list[str]]:
-    """(long-term, session) item ids, oldest first, each cut to its most recent ones.
+def past(store: Shop, request: Request) -> Past:
+    """All that is known of the shopper: repeats and all.
 
     Raises:
         SetupError: a user who is not in the log, or has no history.
@@ -58,12 +61,17 @@ def past(
         baskets = store.history(request.user, before=request.before)
         session = list(baskets[-1].items) if session is None else session
         long_term = [i for b in baskets[:-1] for i in b.items] if long_term is None else long_term
+    return Past(long_term, session)
+
+
+def recent(past: Past, *, long_term_items: int, session_items: int) -> Past:
+    """What agents read: each earlier item once, and of both parts the most recent ones."""
     # an item bought ten times is one fact, and the latest purchase is the one that counts
-    recent = list(dict.fromkeys(reversed(long_term)))[:long_term_items][::-1]
-    return recent, session[-session_items:]
+    latest = list(dict.fromkeys(reversed(past.long_term)))[:long_term_items][::-1]
+    return Past(latest, past.session[-session_items:])
 
 
-def shopper(store: Shop, user: str, long_term: Sequence[str], session: Sequence[str]) -> Shopper:
+def shopper(store: Shop, user: str, read: Past) -> Shopper:
     """The texts of a shopper's items.
 
     Raises:
@@ -71,21 +79,48 @@ def shopper(store: Shop, user: str, long_term: Sequence[str], session: Sequence[
     """
     return Shopper(
         user=user,
-        long_term=tuple(item.text for item in store.items.get(long_term)),
-        session=tuple(item.text for item in store.items.get(session)),
+        long_term=tuple(item.text for item in store.items.get(read.long_term)),
+        session=tuple(item.text for item in store.items.get(read.session)),
     )
+
+
+class Wanted(NamedTuple):
+    """What a run wants to be told of its offers by `tools/signals.py`."""
+
+    facts: bool = False
+    signals: bool = False
+
+
+def informed(
+    store: Shop, offers: Sequence[Offer], past: Past, before: datetime | None, wanted: Wanted
+) -> list[Offer]:
+    """The offers with what tools know of them and this shopper."""
+    if not any(wanted):
+        return list(offers)
+    from merchgraph.tools import signals as tool  # brings SciPy, which no other run needs
+
+    items = [offer.item for offer in offers]
+    facts = tool.facts(store, past, items, before) if wanted.facts else [""] * len(items)
+    measured = tool.signals(store, past, items, before) if wanted.signals else {}
+    return [
+        offer.model_copy(
+            update={"facts": fact, "signals": {name: row[n] for name, row in measured.items()}}
+        )
+        for n, (offer, fact) in enumerate(zip(offers, facts, strict=True))
+    ]
 
 
 def retrieved(
     store: Shop,
     sources: Sequence[SourceName],
-    long_term: Sequence[str],
-    session: Sequence[str],
+    past: Past,
     candidates: int,
     before: datetime | None = None,
 ) -> list[Offer]:
     """The union of the sources' candidates, without what is in the basket."""
-    hits = gather(store, sources, long_term=long_term, session=session, k=candidates, before=before)
+    hits = gather(
+        store, sources, long_term=past.long_term, session=past.session, k=candidates, before=before
+    )
     facts = store.items.get(hit.item for hit in hits)
     return [
         Offer(

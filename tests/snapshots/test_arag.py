@@ -36,6 +36,11 @@ JUDGED: list[Judged] = [
     ),
     (Candidate(item="13", text=""), NliScore(item="13", score=None)),
 ]
+FACTS = (
+    "Bought together with 1 of the 2 basket products; most with Plum jam (in 41 of its 380 baskets, "
+    "6 times as often as by chance). This shopper bought it 4 times before."
+)
+KNOWN = [(offer.model_copy(update={"facts": FACTS}), score) for offer, score in JUDGED[:2]]
 UNDERSTANDING = Understanding(
     long_term=["breakfast"],
     session_goal="something sweet",
@@ -97,7 +102,25 @@ async def prior(model: BaseChatModel) -> object:
     return await Nli(model).prior(JUDGED[1][0])
 
 
-CALLS = (understand, nli, rationale, summarize, rank, single, prior)
+async def nli_with_facts(model: BaseChatModel) -> object:
+    return await Nli(model).score(SHOPPER, KNOWN[0][0])
+
+
+async def rank_with_facts(model: BaseChatModel) -> object:
+    return await ItemRanker(model).rank(SHOPPER, UNDERSTANDING, CONTEXT, KNOWN, k=2)
+
+
+CALLS = (
+    understand,
+    nli,
+    rationale,
+    summarize,
+    rank,
+    single,
+    prior,
+    nli_with_facts,
+    rank_with_facts,
+)
 REQUESTS = {call.__name__: call for call in CALLS}
 
 
