@@ -19,7 +19,15 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from pydantic import BaseModel, ConfigDict, Field
 
-from merchgraph.agents.shopper import Candidate, Sentence, Shopper, conversation, on_offer, told
+from merchgraph.agents.shopper import (
+    REMARK,
+    Candidate,
+    Sentence,
+    Shopper,
+    conversation,
+    on_offer,
+    told,
+)
 from merchgraph.prompts.load import fenced, prompt
 from merchgraph.runtime.structured import FLOOR, ask, choose
 
@@ -134,7 +142,7 @@ def _support(odds: Mapping[str, float]) -> float:
 def _question(shopper: Shopper | None, candidate: Candidate) -> list[BaseMessage]:
     task = prompt("arag/nli", item=fenced(candidate.text))
     if shopper is not None and candidate.facts:  # of nobody there are no facts
-        task += "\n" + prompt("arag/evidence", facts=fenced(candidate.facts))
+        task += "\n" + prompt("arag/evidence", facts=fenced(candidate.facts, REMARK))
     return conversation(shopper, task)
 
 

@@ -27,6 +27,10 @@ Sentence = Annotated[str, _cut(70), Field(json_schema_extra={"maxLength": 70})]
 Paragraph = Annotated[str, _cut(200), Field(json_schema_extra={"maxLength": 200})]
 
 
+REMARK = 320
+"""Longest reason or facts in a prompt, in characters: two sentences, one of which names a title."""
+
+
 class Shopper(BaseModel):
     """The user context u = (C_lt, C_st) of ARAG: item texts, oldest first.
 
@@ -87,7 +91,7 @@ def on_offer(candidates: Sequence[Candidate]) -> str:
 
 def told(remark: str) -> str:
     """A remark on a product, at the end of its line; "" where there is none."""
-    return f" | {fenced(remark)}" if remark else ""
+    return f" | {fenced(remark, REMARK)}" if remark else ""
 
 
 def in_order_offered(numbers: Sequence[str], offered: Sequence[str]) -> list[str]:

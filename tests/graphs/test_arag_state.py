@@ -133,7 +133,7 @@ async def test_a_checkpoint_gives_the_same_typed_state_back(
     graph = arag.build().compile(checkpointer=InMemorySaver())
     request: Any = {**REQUEST, "before": "2026-01-05T00:00:00"}
     with scripted(script(nli__tea=Always(EndpointError("gone")))) as model:
-        context = Context(model=model, k=2)
+        context = Context(model=model, k=2, fusion={"rank": 1.0, "nli": 0.5})
         state = await graph.ainvoke(request, THREAD, context=context)
     kept = (await graph.aget_state(THREAD)).values
     assert kept == state
