@@ -5,6 +5,7 @@ Vega, which draws the plots, stands once in the page. Without JavaScript the tab
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from merchgraph.evals import report_text
@@ -23,9 +24,8 @@ def page(results: Results) -> str:
     """
     with bench("The HTML report"):
         import altair
+        import vl_convert  # noqa: F401
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
-        from vl_convert import javascript_bundle
-    major, minor, *_ = altair.SCHEMA_VERSION.lstrip("v").split(".")
     pages = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -38,5 +38,14 @@ def page(results: Results) -> str:
         text=report_text,
         kinds=KINDS,
         charts=charts(results),
-        vega=javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=f"{major}.{minor}"),
+        vega=_vega(altair.SCHEMA_VERSION),
     )
+
+
+@cache
+def _vega(version: str) -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, for a version such as "v6.4.1"."""
+    from vl_convert import javascript_bundle
+
+    major, minor, *_ = version.removeprefix("v").split(".")
+    return javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=f"{major}.{minor}")

@@ -97,7 +97,7 @@ class Results(BaseModel):
 
     @classmethod
     def of(cls, suite: Suite, outcomes: Sequence[Outcome], *, notes: Iterable[str] = ()) -> Self:
-        """Sum up the outcomes of a suite, all of them or what there is so far.
+        """Sum up the outcomes of a suite, all of them or what there is so far, in any order.
 
         Raises:
             SetupError: there is no outcome, or none of them has a metric.
@@ -136,7 +136,7 @@ class _Scores:
 
     @classmethod
     def of(cls, systems: Sequence[System], outcomes: Sequence[Outcome]) -> _Scores:
-        cases = {case: place for place, case in enumerate(dict.fromkeys(o.case for o in outcomes))}
+        cases = {case: place for place, case in enumerate(sorted({o.case for o in outcomes}))}
         metrics = list(dict.fromkeys(name for o in outcomes for name in o.metrics))
         if not metrics:
             raise SetupError("No system has answered a case, so there is nothing to report.")
