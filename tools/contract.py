@@ -4,6 +4,7 @@
     model.scores([Past(long_term=["1"], session=["2"])])    # (U, I), larger is better
     model.of(Past(session=["2"]), ["7", "8"])               # scores of named items for one shopper
     model.recommend(pasts, k=10)                            # the k best per shopper, nothing they have
+    fitted(Popularity, store, before=cut)                   # fitted once, on what came before a time
 
 A recommender is told of a shopper only by a `Past`: it answers shoppers that it has never seen. Sizes:
 U pasts, I items of the catalogue that `fit` kept, in the order of `items`.
@@ -12,17 +13,21 @@ U pasts, I items of the catalogue that `fit` kept, in the order of `items`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Self
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from threading import Lock
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.data.checks import examples, instead
-from merchgraph.tools.data.tables import Events, Items
+from merchgraph.tools.data.tables import Events, Items, Shop, local
 
 Scores = NDArray[np.float64]
+PURCHASE = "purchase"
 _AT_ONCE = 64  # pasts scored together by `recommend`: 64 rows of a large catalogue are 50 MB
 
 
@@ -149,3 +154,42 @@ def _best(row: Scores, left: NDArray[np.bool_], k: int) -> list[int]:
         columns = columns[row[columns] >= least]
     best: list[int] = columns[np.argsort(-row[columns], kind="stable")][:k].tolist()
     return best
+
+
+Kind = TypeVar("Kind", bound=Recommender)
+_KEPT = 2  # of each kind: a co-purchase table may take 200 MB
+_fitted: dict[Callable[[], Any], dict[tuple[Shop, datetime | None], Any]] = {}
+_fitting = Lock()
+
+
+def fitted(kind: Callable[[], Kind], store: Shop, before: datetime | None = None) -> Kind:
+    """`kind()` fitted on a shop's purchases; of each kind the two latest used are kept.
+
+    A log that has no event of the behaviour "purchase" counts with all its events.
+
+    Args:
+        kind: a recommender's class, or another maker that is the same object at every call.
+        store: the shop.
+        before: nothing of the log at or after this time is seen; None is the whole log.
+
+    Raises:
+        SetupError: the time has a time zone, or a package that `kind` needs is missing.
+    """
+    with _fitting:
+        models = _fitted.setdefault(kind, {})
+        key = store, before
+        model: Kind = models.pop(key, None) or kind().fit(store.items, _purchases(store, before))
+        models[key] = model
+        if len(models) > _KEPT:
+            del models[next(iter(models))]
+        return model
+
+
+def _purchases(store: Shop, before: datetime | None) -> Events:
+    events = store.events.frame
+    bought = pl.col("behaviour") == PURCHASE
+    if events.select(bought.any()).item():
+        events = events.filter(bought)
+    if before is not None:
+        events = events.filter(pl.col("time") < local(before))
+    return Events(events)

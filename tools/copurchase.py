@@ -21,21 +21,20 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.contract import Past, Ranking, Recommender, Scores
 from merchgraph.tools.data.tables import Events, Items
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array  # type: ignore[import-untyped]
+    from scipy.sparse import csr_array
 
 Weighting = Literal["size", "equal"]
 LATEST = 50  # of a shopper without a session, how many of the latest long-term items count
 
 
 class Pair(NamedTuple):
-    """How often two items are in the same basket.
+    """In how many baskets two items are.
 
     Attributes:
         together: baskets with both.
@@ -62,12 +61,17 @@ class CoPurchase(Recommender):
 
     Args:
         weighting: "size": a basket of n items weighs 1/n; "equal": each weighs the same.
+        least: pairs that are together in fewer baskets than this are no neighbours. To order few
+            items 1 is best; to find the best of a whole catalogue, where items of one basket would
+            come first, 2.
     """
 
-    def __init__(self, *, weighting: Weighting = "size") -> None:
+    def __init__(self, *, weighting: Weighting = "size", least: int = 1) -> None:
         if weighting not in ("size", "equal"):
             raise SetupError(f"weighting is {weighting!r}, but 'size' or 'equal' is expected.")
-        self.weighting = weighting
+        if least < 1:
+            raise SetupError(f"least is {least}, but at least 1 basket is needed.")
+        self.weighting, self.least = weighting, least
 
     def fit(self, items: Items, events: Events) -> Self:
         """Count pairs in the sessions of each user; an item counts once per session.
@@ -77,8 +81,7 @@ class CoPurchase(Recommender):
         """
         self.items = tuple(items.frame["item"])
         self._baskets = _baskets(items, events)
-        self._similar = _cosines(self._baskets, self.weighting)
-        self._bought = np.diff(self._baskets.indptr)
+        self._similar = _cosines(self._baskets, self.weighting, self.least)
         return self
 
     def scores(self, pasts: Sequence[Past]) -> Scores:
@@ -124,18 +127,23 @@ class CoPurchase(Recommender):
         Raises:
             SetupError: an item that `fit` did not see, or nothing was fitted.
         """
-        both = int(self.together([first], [second])[0, 0])
-        one, other = (int(self._bought[column]) for column in self.columns_of([first, second]))
-        return Pair(both, one, other, self._baskets.shape[1])
+        (row,) = self.pairs([first], [second])
+        return row[0]
 
-    def together(self, items: Sequence[str], others: Sequence[str]) -> NDArray[np.int64]:
-        """(A, B) int64 — in how many baskets each of A `items` is with each of B `others`.
+    def pairs(self, items: Sequence[str], others: Sequence[str]) -> list[list[Pair]]:
+        """`pair` of each of A `items` with each of B `others`: A rows of B, counted in one go.
 
         Raises:
             SetupError: an item that `fit` did not see, or nothing was fitted.
         """
-        rows = self._baskets[self.columns_of(items)], self._baskets[self.columns_of(others)]
-        return np.asarray((rows[0] @ rows[1].T).toarray(), dtype=np.int64)
+        rows, columns = self.columns_of(items), self.columns_of(others)
+        together = (self._baskets[rows] @ self._baskets[columns].T).toarray()
+        bought, baskets = np.diff(self._baskets.indptr), self._baskets.shape[1]
+        first, second = bought[rows].tolist(), bought[columns].tolist()
+        return [
+            [Pair(int(both), one, other, baskets) for both, other in zip(row, second, strict=True)]
+            for row, one in zip(together, first, strict=True)
+        ]
 
     def _rows(self, past: Past) -> list[tuple[int, int]]:
         """Where the rows of the context's items begin and end in the table of similarities."""
@@ -167,7 +175,7 @@ def _baskets(items: Items, events: Events) -> csr_array:
     return csr_array((ones, places, ends.astype(np.int32)), shape=shape).T.tocsr()
 
 
-def _cosines(baskets: csr_array, weighting: Weighting) -> csr_array:
+def _cosines(baskets: csr_array, weighting: Weighting, least: int) -> csr_array:
     """(I, I) float32, columns sorted — cosines of the rows of `baskets`, 0 with itself."""
     count, of_baskets = baskets.shape
     values = np.ones(len(baskets.indices))
@@ -180,6 +188,11 @@ def _cosines(baskets: csr_array, weighting: Weighting) -> csr_array:
     unit.data = values.astype(np.float32)
     similar = unit @ unit.T
     similar.sort_indices()
-    itself = np.repeat(np.arange(count), np.diff(similar.indptr)) == similar.indices
-    similar.data[itself] = 0
+    out = np.repeat(np.arange(count), np.diff(similar.indptr)) == similar.indices
+    if least > 1:
+        together = baskets @ baskets.T
+        together.sort_indices()
+        out |= together.data < least
+    similar.data[out] = 0
+    similar.eliminate_zeros()
     return similar

@@ -3,14 +3,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 import pytest
 
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools import candidates
-from merchgraph.tools.candidates import Past, Proposal, Source, gather
+from merchgraph.tools.candidates import SOURCES, Past, Proposal, Source, gather
 from merchgraph.tools.data.tables import Events, Items, Shop
 from merchgraph.tools.retrieval import Filter, Hit, SemanticIndex
 
@@ -21,9 +21,9 @@ MILK = ["m1", "m2", "m3"]
 def store() -> Shop:
     """Three milks of the same text; m2 sells best, then from day 3 on m3; m1 is not for sale."""
     items = {
-        "item": [*MILK, "tea", "jam"],
-        "title": ["Milk"] * 3 + ["Tea", "Jam"],
-        "sellable": [False, True, True, True, True],
+        "item": [*MILK, "tea", "jam", "ham"],
+        "title": ["Milk"] * 3 + ["Tea", "Jam", "Ham"],
+        "sellable": [False, True, True, True, True, True],
     }
     log = [(1, "m2"), (1, "m2"), (1, "tea"), *[(3, "m3")] * 5, *[(2, "m1")] * 9]
     events = pl.DataFrame(
@@ -50,14 +50,14 @@ def test_the_union_takes_the_best_of_each_source_in_turn(
     names = use(
         monkeypatch,
         first=giving(Hit("tea", 0.9), Hit("jam", 0.8)),
-        second=giving(Hit("m2", 70.0), Hit("tea", 60.0), Hit("m3", 50.0)),
+        second=giving(Hit("m2", 70.0), Hit("tea", 60.0), Hit("ham", 50.0)),
     )
     found = gather(store, names, long_term=["jam"], session=[], k=4)
     assert found == [
         Proposal("tea", 0.9, ("first", "second")),
         Proposal("m2", 70.0, ("second",)),
         Proposal("jam", 0.8, ("first",)),
-        Proposal("m3", 50.0, ("second",)),
+        Proposal("ham", 50.0, ("second",)),
     ]
     assert gather(store, names, long_term=["jam"], session=[], k=2) == found[:2]
 
@@ -147,8 +147,10 @@ def test_of_a_text_the_most_bought_item_before_the_time_is_offered(
 
 
 def test_an_item_that_is_not_in_the_catalogue_is_an_error(store: Shop, index: Index) -> None:
-    with pytest.raises(SetupError, match="'ham'"):
-        gather(store, ["semantic"], long_term=["ham"], session=[], k=5)
+    for name in SOURCES:
+        for long_term, session in ([["hem"], []], [["tea"], ["hem"]]):
+            with pytest.raises(SetupError, match=r"'hem' is not in the catalogue.*mean 'ham'"):
+                gather(store, [name], long_term=long_term, session=session, k=5)
 
 
 def test_the_index_of_a_shop_is_made_once(monkeypatch: pytest.MonkeyPatch, store: Shop) -> None:
@@ -163,9 +165,90 @@ def test_the_index_of_a_shop_is_made_once(monkeypatch: pytest.MonkeyPatch, store
     assert made == [store.items]
 
 
-def test_counts_of_many_times_are_not_kept_for_ever(store: Shop, index: Index) -> None:
-    for day in range(1, 29):
+WORN = [Hit("m1", 0.9), Hit("m2", 0.8), Hit("m3", 0.7), Hit("tea", 0.6), Hit("jam", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("long_term", "session", "offered"),
+    [
+        (["ham"], [], ["m2", "tea", "jam"]),  # m1 is not for sale, m3 has the text of m2
+        (["m3", "m2", "m3"], [], ["m3", "tea", "jam"]),  # the own milk stands for all
+        (["m1", "m1", "m3"], [], ["m3", "tea", "jam"]),
+        (["m2", "m3"], [], ["m3", "tea", "jam"]),  # equally often: the latest
+        (["m3"], ["m3", "tea"], ["m2", "jam"]),
+        (["m2"], ["m2", "m3"], ["tea", "jam"]),
+    ],
+)
+def test_of_every_source_only_what_may_be_offered_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+    store: Shop,
+    long_term: list[str],
+    session: list[str],
+    offered: list[str],
+) -> None:
+    names = use(monkeypatch, only=giving(*WORN))
+    found = gather(store, names, long_term=long_term, session=session, k=5)
+    assert [proposal.item for proposal in found] == offered
+
+
+def test_the_score_is_that_of_the_text_s_first_item(
+    monkeypatch: pytest.MonkeyPatch, store: Shop
+) -> None:
+    names = use(monkeypatch, first=giving(*WORN), second=giving(Hit("m3", 7.0)))
+    found = gather(store, names, long_term=["m3"], session=[], k=1)
+    assert found == [Proposal("m3", 0.8, ("first", "second"))]
+
+
+def test_a_source_is_asked_for_more_until_enough_may_be_offered(
+    monkeypatch: pytest.MonkeyPatch, store: Shop
+) -> None:
+    asked = []
+
+    def source(store: Shop, past: Past, k: int) -> list[Hit]:
+        asked.append(k)
+        return WORN[:k]
+
+    names = use(monkeypatch, only=source)
+    found = gather(store, names, long_term=["ham"], session=[], k=2)
+    assert [proposal.item for proposal in found] == ["m2", "tea"]
+    assert asked == [2, 8]
+    asked.clear()
+    gather(store, names, long_term=["ham"], session=[], k=1)
+    assert asked == [1, 4]
+
+
+def test_co_purchase_offers_what_was_in_two_baskets_with_the_session(store: Shop) -> None:
+    baskets = {"a": ["tea", "jam"], "b": ["tea", "jam"], "c": ["tea", "ham"], "d": ["ham"]}
+    rows = [
+        ("ann", session, datetime(2026, 1, day), "purchase", item)
+        for day, (session, items) in enumerate(baskets.items(), start=1)
+        for item in items
+    ]
+    columns = ["user", "session", "time", "behaviour", "item"]
+    shop = Shop("two", store.items, Events(pl.DataFrame(rows, schema=columns, orient="row")))
+    (found,) = gather(shop, ["copurchase"], long_term=["ham"], session=["tea"], k=5)
+    assert (found.item, found.sources) == ("jam", ("copurchase",))
+    assert found.score == pytest.approx(1 / (1.5 * 1) ** 0.5)
+    with pytest.raises(SetupError, match="copurchase found no candidate"):
         gather(
-            store, ["semantic"], long_term=["tea"], session=[], k=1, before=datetime(2026, 1, day)
+            shop,
+            ["copurchase"],
+            long_term=[],
+            session=["tea"],
+            k=5,
+            before=datetime(2026, 1, 2),
         )
-    assert candidates._counts.cache_info().currsize <= 8
+
+
+def test_frequency_offers_the_own_purchases_most_frequent_first(store: Shop) -> None:
+    past = ["tea", "m3", "jam", "m3", "m1", "m1", "m1", "ham"]
+    found = gather(store, ["frequency"], long_term=past, session=["ham"], k=5)
+    # tea was bought once by all, jam never
+    assert [proposal.item for proposal in found] == ["m3", "tea", "jam"]
+    assert [int(proposal.score) for proposal in found] == [2, 1, 1]
+    with pytest.raises(SetupError, match="frequency found no candidate"):
+        gather(store, ["frequency"], long_term=[], session=["ham"], k=5)
+
+
+def test_every_source_that_a_context_may_name_is_there() -> None:
+    assert set(SOURCES) == set(get_args(candidates.SourceName))

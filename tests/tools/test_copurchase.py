@@ -47,14 +47,19 @@ def by_hand(baskets: Sequence[Sequence[str]], weighting: Weighting, session: lis
 
 
 @pytest.mark.parametrize("weighting", ["size", "equal"])
-def test_co_purchase_keeps_the_contract(keeps_the_contract: Checks, weighting: Weighting) -> None:
-    keeps_the_contract(CoPurchase(weighting=weighting))
+@pytest.mark.parametrize("least", [1, 2])
+def test_co_purchase_keeps_the_contract(
+    keeps_the_contract: Checks, weighting: Weighting, least: int
+) -> None:
+    keeps_the_contract(CoPurchase(weighting=weighting, least=least))
 
 
 def test_an_unknown_weighting_is_refused() -> None:
     unknown: Any = "tfidf"
     with pytest.raises(SetupError, match="weighting is 'tfidf', but 'size' or 'equal'"):
         CoPurchase(weighting=unknown)
+    with pytest.raises(SetupError, match="least is 0, but at least 1 basket"):
+        CoPurchase(least=0)
 
 
 def test_each_basket_counts_by_its_weight() -> None:
@@ -82,6 +87,16 @@ def test_scores_are_the_sums_of_cosines(
     np.testing.assert_allclose(model.scores([past])[0], expected, atol=1e-6)
     # the two ways of adding up must not part, or a replayed slate could turn around
     assert model.of(past, IDS) == model.scores([past])[0].tolist()
+
+
+@given(basket_lists)
+def test_rare_pairs_are_no_neighbours(baskets: list[list[str]]) -> None:
+    every, often = fitted(baskets), fitted(baskets, least=2)
+    for one in IDS:
+        near = every.neighbours(one, len(IDS))
+        kept = [item for item in near.items if every.pair(one, item).together >= 2]
+        assert often.neighbours(one, len(IDS)).items == kept
+        assert often.of(Past(session=[one]), kept) == every.of(Past(session=[one]), kept)
 
 
 @given(basket_lists)
