@@ -133,7 +133,8 @@ def test_statistics_see_nothing_at_the_cut_or_later() -> None:
 def test_only_purchases_count_where_the_log_has_other_events() -> None:
     store = shop_of(rows("ann", "1", day(1), ["i01", "i02"]))
     seen = _frame(rows("ann", "2", day(2), ["i03", "i04"]) + rows("bob", "3", day(-9), KEPT))
-    both = pl.concat([store.events.frame, seen.with_columns(behaviour=pl.lit("view"))])
+    seen = seen.with_columns(behaviour=pl.lit("view"))
+    both = pl.concat([store.events.frame, seen], how="diagonal")
     mixed = fold(Shop("toy", store.items, Events(both)))
     assert mixed.purchases == fold(store).purchases
     assert cases(mixed) == cases(fold(store))
