@@ -128,10 +128,12 @@ class ChatModel(BaseChatModel):
             return await client._agenerate(messages, stop, None, **request)
 
         done = await self._attempt(send, enter)
-        message = done.value.generations[0].message
+        reply = done.value.generations[0]
         if labels := options.get("labels"):
-            _keep_labels(message, labels)
-        self._enter(done, message, enter)
+            # LangChain reports them twice
+            for told in (reply.message.response_metadata, reply.generation_info or {}):
+                _keep_labels(told, labels)
+        self._enter(done, reply.message, enter)
         return done.value
 
     async def _pieces(
@@ -211,12 +213,12 @@ def _with_stop(options: dict[str, Any], stop: list[str] | None) -> dict[str, Any
     return options | ({"stop": stop} if stop else {})
 
 
-def _keep_labels(message: BaseMessage, labels: Sequence[str]) -> None:
+def _keep_labels(told: dict[str, Any], labels: Sequence[str]) -> None:
     """Drop the log-probabilities of all tokens but the labels and the likeliest few.
 
     A server reports up to a thousand of them: twenty times the rest of the reply, on every tape.
     """
-    for token in (message.response_metadata.get("logprobs") or {}).get("content") or []:
+    for token in (told.get("logprobs") or {}).get("content") or []:
         top = token.get("top_logprobs") or []
         token["top_logprobs"] = [
             {"token": entry["token"], "logprob": entry["logprob"]}

@@ -131,7 +131,10 @@ class Recorder:
             if case is not None and str(case.get("id")) not in self.trace.cases:
                 self.trace.cases[str(case.get("id"))] = hide(case)
                 self._writer.append([CaseLine(case=hide(case))])
-            self._writer.append([run.begin, *answers, *run.nodes, run.end])
+            begin = run.begin
+            if case is not None and begin.request == hide(case).get("request"):
+                begin = begin.model_copy(update={"request": {}})  # `read` takes the case's
+            self._writer.append([begin, *answers, *run.nodes, run.end])
             self._written += 1
             self.trace.runs[run.id] = run
             self._offer(run)

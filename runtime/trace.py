@@ -70,6 +70,7 @@ class RunLine(Line):
         case: id of its case, "" outside an evaluation.
         system: the system of the evaluation that ran.
         graph: the graph's name, "" for a system without one.
+        request: in the file only where it is not the case's.
         started: UTC time, ISO 8601.
     """
 

@@ -119,6 +119,9 @@ def _check_format(header: Header, path: str) -> None:
 
 
 def _take_run(trace: Trace, begin: RunLine, lines: Sequence[Line]) -> None:
+    if begin.graph and not begin.request:
+        asked = trace.cases.get(begin.case, {}).get("request", {})
+        begin = begin.model_copy(update={"request": asked})
     run = Run(begin=begin, header=trace.headers[-1] if trace.headers else Header())
     for line in lines:
         if isinstance(line, CallLine | ToolLine) and line.same_as:

@@ -39,8 +39,11 @@ def key_of(values: Mapping[str, Any]) -> str:
 def message_json(reply: ChatGeneration) -> JsonObject:
     """A reply's message, or one chunk of it, with everything that it carries but empty fields."""
     fields = _kept(reply.message.model_dump(), {"content"})
-    if reply.generation_info:
-        fields["generation_info"] = reply.generation_info
+    said = reply.message.response_metadata
+    info = {name: told for name, told in (reply.generation_info or {}).items()
+            if said.get(name) != told}  # fmt: skip
+    if info:
+        fields["generation_info"] = info
     told: JsonObject = hide(to_jsonable_python(fields, inf_nan_mode="constants"))
     return told
 

@@ -99,7 +99,7 @@ class _Week:
     found: dict[str, Slate] = field(default_factory=dict)
     name: str = "fit"
     reference: str = "fit"
-    params: BaseModel = field(default_factory=BaseModel)
+    params: BaseModel = field(default_factory=Weights)
 
     def cases(self) -> Sequence[Case]:
         return self.recorded or [
