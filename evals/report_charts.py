@@ -16,8 +16,8 @@ from merchgraph.evals.results import Results, Row
 KINDS = {"baseline": "#8b93a1", "ablation": "#d9902f", "method": "#3b82d6"}
 PARTS = ("#3b82d6", "#d9902f", "#3aa17e", "#b65fcf", "#c9524e", "#7f8a99")
 """Colours of the segments; as many are drawn, the largest ones."""
-ROW, PART, COST, LABEL = 24, 13, 360, 18
-"""Pixels: a system, a segment of a system, the height of the cost plot, a label in it."""
+ROW, PART, AXIS, COST, LABEL = 22, 13, 36, 360, 18
+"""Pixels: a system, a segment of a system, the axis below, the cost plot, a name in it."""
 
 Spec = dict[str, Any]
 
@@ -88,7 +88,7 @@ def _intervals(points: list[dict[str, Any]], rule: Any) -> Spec:
         x=alt.X("low:Q", scale=scale, title=None), x2="high:Q"
     )
     means = base.mark_point(filled=True, size=70, opacity=1).encode(x="mean:Q")
-    height = ROW * len(points)
+    height = ROW * len(points) + AXIS
     return alt.layer(rule, spans, means).properties(width="container", height=height).to_dict()
 
 
@@ -116,7 +116,7 @@ def _cost(results: Results, field: Literal["tokens", "seconds"]) -> Spec:
         for row in rows
     ]
     low, high = min(p["low"] for p in points), max(p["high"] for p in points)
-    _place_labels(points, math.sqrt(left * right), (high - low) or 1.0)
+    _place_labels(points, left * (right / left) ** 0.4, (high - low) or 1.0)
     base = alt.Chart(alt.InlineData(values=points)).encode(
         color=_kinds(),
         x=alt.X(
@@ -137,11 +137,11 @@ def _cost(results: Results, field: Literal["tokens", "seconds"]) -> Spec:
     )
     means = base.mark_point(filled=True, size=80, opacity=1).encode(y="mean:Q")
     named = base.encode(y="label:Q", text="system:N")
-    right = named.mark_text(align="left", dx=9, limit=170)
-    left_ = named.mark_text(align="right", dx=-9, limit=170)
+    after = named.mark_text(align="left", dx=9, limit=170)
+    before = named.mark_text(align="right", dx=-9, limit=170)
     names = [
-        right.transform_filter(alt.datum.side == "right"),
-        left_.transform_filter(alt.datum.side == "left"),
+        after.transform_filter(alt.datum.side == "right"),
+        before.transform_filter(alt.datum.side == "left"),
     ]
     return alt.layer(spans, means, *names).properties(width="container", height=COST).to_dict()
 
@@ -205,5 +205,5 @@ def _segments(results: Results) -> Spec:
     )
     bars = base.mark_bar(opacity=0.8).encode(x=alt.X("mean:Q", title=None), color=colour)
     spans = base.mark_rule(strokeWidth=1.2).encode(x="low:Q", x2="high:Q")
-    height = (PART * len(parts) + 8) * len(results.rows)
+    height = (PART * len(parts) + 8) * len(results.rows) + AXIS
     return alt.layer(bars, spans).properties(width="container", height=height).to_dict()
