@@ -14,22 +14,31 @@ An OpenTelemetry collector, Jaeger and others take a line as it is:
       curl -sS -H 'Content-Type: application/json' --data-binary @- HOST:4318/v1/traces <<< "$line"
     done < trace.otlp.jsonl
 
-Phoenix takes protobuf only, whose JSON mapping has ids in base64 where OTLP-JSON has them in hex:
+Phoenix takes protobuf only, whose JSON mapping has ids in base64 where OTLP-JSON has them in hex; and it
+shows metrics beside a run when they are posted as annotations. `python load.py trace.otlp.jsonl`, with
+opentelemetry-proto and requests installed:
 
-    import base64, re, requests, sys
-    from google.protobuf.json_format import Parse
+    import base64, json, requests, sys
+    from google.protobuf.json_format import ParseDict
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-    def base64_id(found):
-        return found[1] + base64.b64encode(bytes.fromhex(found[2])).decode() + '"'
-
+    PHOENIX, PROTOBUF = "http://127.0.0.1:6006/v1", {"Content-Type": "application/x-protobuf"}
     for line in open(sys.argv[1], encoding="utf-8"):
-        line = re.sub(r'("(?:traceId|spanId|parentSpanId)":")([0-9a-f]+)"', base64_id, line)
-        requests.post(
-            "http://127.0.0.1:6006/v1/traces",
-            data=Parse(line, ExportTraceServiceRequest()).SerializeToString(),
-            headers={"Content-Type": "application/x-protobuf"},
-        ).raise_for_status()
+        request = json.loads(line)
+        spans = request["resourceSpans"][0]["scopeSpans"][0]["spans"]
+        scores = []
+        for event in spans[0]["events"]:
+            if event["name"] == "gen_ai.evaluation.result":
+                name, score = (pair["value"] for pair in event["attributes"])
+                scores.append({"span_id": spans[0]["spanId"], "name": name["stringValue"],
+                               "annotator_kind": "CODE", "result": {"score": score["doubleValue"]}})
+        for span in spans:
+            for name in span.keys() & {"traceId", "spanId", "parentSpanId"}:
+                span[name] = base64.b64encode(bytes.fromhex(span[name])).decode()
+        body = ParseDict(request, ExportTraceServiceRequest()).SerializeToString()
+        requests.post(f"{PHOENIX}/traces", body, headers=PROTOBUF).raise_for_status()
+        if scores:
+            requests.post(f"{PHOENIX}/span_annotations", json={"data": scores}).raise_for_status()
 """
 
 from __future__ import annotations
