@@ -104,9 +104,8 @@ def _together(pairs: Sequence[Pair], nearest: _Near | None, kind: str) -> str:
     if not some:
         whom = f"any of the {known} {kind} products" if known > 1 else f"the only {kind} product"
         return f"Never bought together with {whom}; {_baskets(pair.first)} had it."
-    whom = (
-        f"{some} of the {known} {kind} products; most with" if known > 1 else f"the {kind} product"
-    )
+    number = f"all {known}" if some == known else f"{some} of the {known}"
+    whom = f"{number} {kind} products; most with" if known > 1 else f"the {kind} product"
     share = f"{pair.together:,} of its {_baskets(pair.second)}"
     share = share if pair.second > 1 else "its only basket"
     return f"Bought together with {whom} {title} (in {share}{_chance(pair)})."

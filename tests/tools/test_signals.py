@@ -77,6 +77,12 @@ def test_a_single_basket_product_needs_no_count(store: Shop) -> None:
     )
 
 
+def test_all_basket_products_are_told_as_all(store: Shop) -> None:
+    assert fact(store, "milk", Past([], ["jam", "tea"])).startswith(
+        "Bought together with all 2 basket products; most with Green tea (in 1 of its 6 baskets). "
+    )
+
+
 def test_an_item_is_not_compared_with_itself(store: Shop) -> None:
     assert fact(store, "jam", Past([], ["jam", "tea"])).startswith(
         "Bought together with the basket product Green tea (in 5 of its 6 baskets, "
@@ -160,7 +166,7 @@ def test_an_unknown_item_is_refused(store: Shop) -> None:
 
 some_ids = st.lists(st.sampled_from(list(TITLES)), min_size=1, max_size=4, unique=True)
 SENTENCE = re.compile(
-    r"(?:(\d) of the \d basket products; most with|the basket product) ([\w ]+) "
+    r"(?:(?:all )?(\d)(?: of the \d)? basket products; most with|the basket product) ([\w ]+) "
     r"\(in (?:([\d,]+) of its (\d+) baskets|its only basket)(?:, (?:([\d.]+) times)?.*)?\)"
 )
 
