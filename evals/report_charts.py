@@ -103,21 +103,10 @@ def _cost(results: Results, field: Literal["tokens", "seconds"]) -> Spec:
     """The first metric over what a case costs, on a log scale; what costs nothing stands left of it."""
     import altair as alt
 
-    first = results.metrics[0]
-    rows = [row for row in results.rows if first in row.metrics]
-    ticks = _ticks([getattr(row, field) for row in rows])
+    costs = {row.system: float(getattr(row, field)) for row in results.rows}
+    ticks = _ticks(list(costs.values()))
     left, right = ticks[0].at, ticks[-1].at
-    points = [
-        {
-            **_point(row, row.metrics[first]),
-            "cost": max(getattr(row, field), left),
-            "spent": f"{getattr(row, field):,.{0 if field == 'tokens' else 2}f}",
-        }
-        for row in rows
-    ]
-    low, high = min(p["low"] for p in points), max(p["high"] for p in points)
-    _place_labels(points, left * (right / left) ** 0.4, (high - low) or 1.0)
-    base = alt.Chart(alt.InlineData(values=points)).encode(
+    base = alt.Chart(alt.InlineData(values=_cost_points(results, costs, ticks))).encode(
         color=_kinds(),
         x=alt.X(
             "cost:Q",
@@ -131,19 +120,36 @@ def _cost(results: Results, field: Literal["tokens", "seconds"]) -> Spec:
             alt.Tooltip("spent:N", title=field),
         ],
     )
-    scale = alt.Scale(zero=False, nice=True)
-    spans = base.mark_rule(opacity=0.35).encode(
-        y=alt.Y("low:Q", scale=scale, title=None), y2="high:Q"
-    )
-    means = base.mark_point(filled=True, size=80, opacity=1).encode(y="mean:Q")
+    y = alt.Y("low:Q", scale=alt.Scale(zero=False, nice=True), title=None)
     named = base.encode(y="label:Q", text="system:N")
     after = named.mark_text(align="left", dx=9, limit=170)
     before = named.mark_text(align="right", dx=-9, limit=170)
-    names = [
-        after.transform_filter(alt.datum.side == "right"),
-        before.transform_filter(alt.datum.side == "left"),
+    return (
+        alt.layer(
+            base.mark_rule(opacity=0.35).encode(y=y, y2="high:Q"),
+            base.mark_point(filled=True, size=80, opacity=1).encode(y="mean:Q"),
+            after.transform_filter(alt.datum.side == "right"),
+            before.transform_filter(alt.datum.side == "left"),
+        )
+        .properties(width="container", height=COST)
+        .to_dict()
+    )
+
+
+def _cost_points(results: Results, costs: dict[str, float], ticks: list[Tick]) -> list[Spec]:
+    first, left, right = results.metrics[0], ticks[0].at, ticks[-1].at
+    points = [
+        {
+            **_point(row, row.metrics[first]),
+            "cost": max(costs[row.system], left),
+            "spent": f"{costs[row.system]:,.{0 if costs[row.system] >= 100 else 2}f}",
+        }
+        for row in results.rows
+        if first in row.metrics
     ]
-    return alt.layer(spans, means, *names).properties(width="container", height=COST).to_dict()
+    span = max(point["high"] for point in points) - min(point["low"] for point in points)
+    _place_labels(points, left * (right / left) ** 0.4, span or 1.0)
+    return points
 
 
 def _ticks(costs: list[float]) -> list[Tick]:
