@@ -18,12 +18,13 @@ The protocol, for The Complete Journey and UCI Online Retail alike:
   new items. Every new item of a basket is then equally likely: 1/n + (n - m)/n * 1/m = 1/m, with m of
   the n items new.
 - A slate is the target and 19 negatives from outside the basket, drawn by their purchases before the
-  cut without replacement, in random order. Targets are drawn from purchases too, so popularity alone
-  is at chance ("any", The Complete Journey: Hit@5 .253); drawn by how many households bought them,
+  cut without replacement, in random order. Targets are drawn from purchases too, so popularity alone is
+  at chance ("any", The Complete Journey: Hit@5 .253); drawn by how many households bought them,
   negatives are rarer than targets, and all that follows popularity gains (popularity to .333, own
-  frequency .516 to .565, co-purchase .516 to .571), while rankings by text hardly move. No two items of a slate have the same text, since half of
-  The Complete Journey's texts are shared, and no reader of texts could tell such a pair apart: a
-  negative whose text another one has, or a target of either set, is left out and the next is drawn.
+  frequency .516 to .565, co-purchase .516 to .571), while rankings by text hardly move. No two items of
+  a slate have the same text, since half of The Complete Journey's texts are shared, and no reader of
+  texts could tell such a pair apart: a negative whose text another one has, or a target of either set,
+  is left out and the next is drawn.
 
 Draws are seeded per household by its id, so that a household's case is the same whatever others there
 are, on every machine and in every process.
