@@ -31,7 +31,7 @@ PLACES = frozenset({"exchange", "args", "value"})
 def page_data(trace: Trace) -> JsonObject:
     """The tables, cases and runs of a page, ready for JSON."""
     tables = _Tables()
-    runs = [tables.run(run) for run in trace.runs.values()]
+    runs = [tables.run(run) for run in by_case(trace)]
     return {
         "path": trace.path,
         "problems": trace.problems,
@@ -43,6 +43,12 @@ def page_data(trace: Trace) -> JsonObject:
         "exchanges": tables.exchanges,
         "graphs": tables.graphs,
     }
+
+
+def by_case(trace: Trace) -> list[Run]:
+    """The runs of each case side by side; else in the order of the file."""
+    place = {case: number for number, case in enumerate(trace.cases)}
+    return sorted(trace.runs.values(), key=lambda run: place.get(run.begin.case, -1))
 
 
 def token_odds(line: CallLine) -> list[tuple[str, float]]:

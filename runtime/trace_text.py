@@ -6,7 +6,6 @@ from it what a terminal would obey.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,15 +17,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from merchgraph.runtime.calls_text import CallsText
 from merchgraph.runtime.ledger import Usage, usage_by
-from merchgraph.runtime.page_data import status, token_odds
-from merchgraph.runtime.recorded import CHANCE, ranking, reply, strings, turns
-from merchgraph.runtime.trace import CallLine, JsonObject, NodeLine, Run, ToolLine, Trace
+from merchgraph.runtime.page_data import by_case, status
+from merchgraph.runtime.recorded import ranking, strings
+from merchgraph.runtime.trace import JsonObject, NodeLine, Run, Trace
 
 MOST_RUNS = 200
 MOST_ITEMS = 10
 LONGEST_ID = 28
-PROMPT_END, REPLY_START = 110, 160
 BAR = 32
 STYLES = {"ok": "green", "degraded": "yellow", "failed": "red"}
 MARGIN = (0, 0, 0, 2)
@@ -45,9 +44,13 @@ class TraceText:
     plain: Callable[[str, str], Text]
     full: bool = False
 
+    @property
+    def _calls(self) -> CallsText:
+        return CallsText(self.plain, self.full)
+
     def overview(self) -> RenderableType:
         """The file's head and problems, and a table of its runs."""
-        trace, runs = self.trace, list(self.trace.runs.values())
+        trace, runs = self.trace, by_case(self.trace)
         cases = f" of {_many(len(trace.cases), 'case')}" if trace.cases else ""
         about = f": {_many(len(trace.runs), 'run')}{cases}, {_many(len(trace.headers), 'sitting')}"
         parts: list[RenderableType] = [self.plain(trace.path, "bold") + Text(about)]
@@ -68,8 +71,7 @@ class TraceText:
         return Group(*parts)
 
     def _named(self, what: str, values: JsonObject) -> Text:
-        told = ", ".join(f"{name} {_listed(value)}".strip() for name, value in values.items())
-        return Text(f"{what:9} ", "dim") + self.plain(told, "")
+        return Text(f"{what:9} ", "dim") + self.plain(_listed(values), "")
 
     def _runs(self, runs: Sequence[Run]) -> Table:
         names = list(dict.fromkeys(name for run in runs for name in run.end.metrics))
@@ -81,8 +83,10 @@ class TraceText:
         for heading in ("case", "system") if told else ():
             table.add_column(heading, overflow="fold")
         for heading in ("calls", "tokens", "model s", *names):
-            table.add_column(heading, justify="right", no_wrap=True)
-        table.add_column("errors", max_width=36)
+            table.add_column(heading, justify="right")
+        troubled = any(map(_trouble, runs))
+        if troubled:
+            table.add_column("errors", max_width=36)
         for run in runs:
             used, trouble = run.end.usage, self.plain(_trouble(run), STYLES[status(run)])
             trouble.no_wrap, trouble.overflow = True, "ellipsis"
@@ -91,13 +95,13 @@ class TraceText:
                 *(self.plain(text, "") for text in where), f"{used.calls:,}",
                 f"{used.prompt_tokens + used.completion_tokens:,}", f"{used.seconds:.1f}",
                 *(_number(run.end.metrics.get(name)) for name in names),
-                trouble,
+                *([trouble] if troubled else []),
             )  # fmt: skip
         return table
 
     def run(self, run: Run) -> RenderableType:
         """One run: its path, its calls, its output and its usage."""
-        return Group(*self._head(run), *self._path(run), *self._asked(run), *self._output(run),
+        return Group(*self._head(run), *self._path(run), *self._calls.of(run), *self._output(run),
                      *self._usage(run))  # fmt: skip
 
     def _head(self, run: Run) -> Iterator[RenderableType]:
@@ -141,66 +145,6 @@ class TraceText:
                 where = f"{line.node} {line.lane}".strip()
                 yield Padding(self.plain(f"{where}: {line.error}", "yellow"), MARGIN)
 
-    def _asked(self, run: Run) -> Iterator[RenderableType]:
-        places: dict[str, dict[str, list[CallLine | ToolLine]]] = {}
-        tools = [tool for tool in run.tools if tool.name not in CHANCE]
-        lines: list[CallLine | ToolLine] = [*tools, *run.calls]
-        for line in lines:
-            places.setdefault(line.node, {}).setdefault(line.lane, []).append(line)
-        for node, lanes in places.items():
-            yield Text.assemble("\n", self.plain(node or "outside of all nodes", "bold"))
-            for lane, asked in lanes.items():
-                if lane:
-                    yield Padding(self.plain(lane, "cyan"), MARGIN)
-                for line in asked:
-                    shown = self._tool(line) if isinstance(line, ToolLine) else self._call(line)
-                    yield Padding(Group(*shown), (0, 0, 0, 4 if lane else 2))
-
-    def _tool(self, tool: ToolLine) -> Iterator[RenderableType]:
-        yield Text.assemble(self.plain(tool.name, "green"), Text(f"  {tool.seconds:.2f} s", "dim"))
-        said = tool.fault.message if tool.fault else json.dumps(tool.value, ensure_ascii=False)
-        yield from self._said(said, "red" if tool.fault else "")
-
-    def _call(self, call: CallLine) -> Iterator[RenderableType]:
-        used = call.call
-        figures = [] if used is None else [
-            f"{used.prompt_tokens:,} tokens ({used.cached_tokens:,} cached) to "
-            f"{used.completion_tokens:,}, {used.seconds:.2f} s",
-            "repair" if used.repair else "", f"{used.tries} tries" if used.tries > 1 else "",
-        ]  # fmt: skip
-        figures.append(f"as in {call.same_as}" if call.same_as else "")
-        told = ", ".join(figure for figure in figures if figure)
-        yield Text.assemble(self.plain(call.agent, "green"), "  ", self.plain(told, "dim"))
-        yield from self._prompt(call)
-        if call.fault:
-            yield from self._said(f"{call.fault.type}: {call.fault.message}", "red")
-        elif odds := token_odds(call):
-            yield self.plain(
-                "> " + "  ".join(f"{token.strip()} {p:.2f}" for token, p in odds[:4]), ""
-            )
-        else:
-            yield from self._said(reply(call).text, "")
-
-    def _prompt(self, call: CallLine) -> Iterator[RenderableType]:
-        asked = turns(call)
-        if self.full:
-            for turn in asked:
-                yield self.plain(f"[{turn.role}]", "dim")
-                yield self._lines(turn.content, "dim")
-        elif asked:
-            yield self.plain(_end(asked[-1].content), "dim")
-
-    def _said(self, text: str, style: str) -> Iterator[RenderableType]:
-        if self.full:
-            yield self.plain("[answer]", "dim")
-            yield self._lines(text, style)
-        else:
-            cut = " ..." if len(text) > REPLY_START else ""
-            yield self.plain(f"> {text[:REPLY_START]}{cut}", style)
-
-    def _lines(self, text: str, style: str) -> Text:
-        return Text("\n").join(self.plain(line, style) for line in text.splitlines())
-
     def _output(self, run: Run) -> Iterator[RenderableType]:
         output = run.end.output if isinstance(run.end.output, dict) else {}
         for name, value in output.items():
@@ -210,7 +154,7 @@ class TraceText:
         if items := ranking(run):
             yield from self._ranking(run, items, output.get("ranking"))
         elif run.end.output is not None and not output:
-            yield from self._said(str(run.end.output), "")
+            yield from self._calls.said(str(run.end.output), "")
 
     def _ranking(self, run: Run, items: Sequence[str], rows: Any) -> Iterator[RenderableType]:
         """The items; with title, score and reason where the output's rows have them."""
@@ -275,18 +219,9 @@ def _many(number: int, what: str) -> str:
 
 
 def _listed(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_listed(inner)}".strip() for name, inner in value.items())
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _end(text: str) -> str:
-    """The last lines of a prompt, where it says what it is about."""
-    lines = text.strip().splitlines()
-    kept: list[str] = []
-    while lines and sum(map(len, [*kept, lines[-1]])) <= PROMPT_END:
-        kept.insert(0, lines.pop())
-    if not kept:
-        return f"... {text.strip()[-PROMPT_END:]}"
-    return " ".join(["...", *kept] if lines else kept)
 
 
 def _number(value: Any) -> str:

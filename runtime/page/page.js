@@ -65,7 +65,7 @@ function list() {
   const change = () => fill(filter.value.trim().toLowerCase(), system.value, order.value, troubled.checked);
   const filter = h("input", { type: "search", id: "filter", placeholder: "Filter by case, system, id  ( / )", "aria-label": "Filter runs", oninput: change });
   const system = h("select", { "aria-label": "System", onchange: change }, option("", "all systems"), systems.map((name) => option(name, name)));
-  const order = h("select", { "aria-label": "Order", onchange: change }, option("", "in the file's order"),
+  const order = h("select", { "aria-label": "Order", onchange: change }, option("", "by case"),
     names.map((name) => option(`metric ${name}`, `worst ${name} first`)), option("seconds", "slowest first"), option("tokens", "most tokens first"));
   const troubled = h("input", { type: "checkbox", onchange: change });
   document.getElementById("choose").replaceChildren(filter, systems.length > 1 ? system : "", order,

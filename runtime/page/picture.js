@@ -80,7 +80,7 @@ function timeline(run) {
 
 const KEYS = {
   node: "node", "node degraded": "node, failed in part", "node failed": "node, failed", waiting: "call in the queue",
-  call: "call", "call failed": "call, failed", tool: "tool", shared: "call that another run of the file had asked",
+  call: "call", "call failed": "call, failed", tool: "tool", shared: "what another run of the file had asked",
 };
 
 function timelineRows(run) {
@@ -104,7 +104,9 @@ function timelineRows(run) {
   for (const tool of run.tools) {
     if (isChance(tool)) continue;
     const from = tool.at || 0;
-    row(tool.node || "", tool.lane || "").bars.push({ from, to: from + (tool.seconds || 0), kind: "tool", title: tool.name });
+    row(tool.node || "", tool.lane || "").bars.push(tool.same_as
+      ? { from, to: from, kind: "shared", title: `${tool.name}: as in ${tool.same_as}` }
+      : { from, to: from + (tool.seconds || 0), kind: "tool", title: tool.name });
   }
   const drawn = (DATA.graphs[run.drawing]?.boxes || []).map((box) => box.name);
   return inOrder([...rows.values()], drawn);

@@ -158,6 +158,14 @@ def test_numbers_that_a_browser_would_misread_become_text() -> None:
     assert shown["metrics"] == {"AUC": "nan"}
 
 
+def test_runs_of_a_case_stand_side_by_side_whenever_they_ended() -> None:
+    trace = made(2)
+    trace.runs = dict(sorted(trace.runs.items(), key=lambda pair: pair[1].begin.system))
+    assert list(trace.runs)[:2] == ["200/ARAG", "201/ARAG"]
+    order = [run["id"] for run in page_data(trace)["runs"]]
+    assert order == ["200/ARAG", "200/popularity", "201/ARAG", "201/popularity"]
+
+
 def test_a_run_is_ok_or_degraded_or_failed() -> None:
     runs = made(1, systems=("popularity", "broken", "ARAG")).runs.values()
     assert [status(run) for run in runs] == ["ok", "failed", "degraded"]

@@ -49,7 +49,7 @@ def test_the_overview_has_the_head_and_a_line_for_each_run(trace: Trace) -> None
 def test_runs_outside_of_evaluations_have_columns_of_their_own() -> None:
     trace = Trace(path="t", runs={"r1": Run(begin=RunLine(run="r1", case="c7", system="S8"))})
     rows = [line.split() for line in printed(TraceText(trace, plain).overview()).splitlines()]
-    assert ["run", "case", "system", "calls", "tokens", "model", "s", "errors"] in rows
+    assert ["run", "case", "system", "calls", "tokens", "model", "s"] in rows
     assert ["r1", "c7", "S8", "0", "0", "0.0"] in rows
 
 
