@@ -45,7 +45,10 @@ def show_head(diff: TraceDiff, traces: Sequence[Trace], console: Console) -> Non
 
 def show_summary(diff: TraceDiff, console: Console) -> None:
     """What changed, over all runs."""
-    console.print(_systems(diff))
+    console.print()
+    console.print(_quality(diff))
+    if any(run.a.calls or run.b.calls for run in diff.runs):
+        console.print(_cost(diff))
     if not diff.changed:
         console.print(f"{many(len(diff.runs), 'run')} compared, none changed.")
         return
@@ -97,30 +100,41 @@ def _calls(calls: Sequence[CallChange], console: Console) -> None:
         console.print(plain(f"  requests that changed too, answered as before: {', '.join(more)}"))
 
 
-def _systems(diff: TraceDiff) -> Table:
-    table = Table(title="\nBy system, A → B", title_justify="left", box=SIMPLE_HEAD)
-    groups = diff.systems()
+def _quality(diff: TraceDiff) -> Table:
     names = list(dict.fromkeys(name for run in diff.runs for name in metrics_of(run.b)))
-    heads = ["system", "runs", "changed", f"same top {FIRST}", *names]
-    for place, head in enumerate([*heads, "calls", "tokens", "seconds", "cost"]):
-        table.add_column(plain(head), justify="right" if place else "left")
-    for system, runs in groups.items():
+    heads = ("system", "runs", "changed", f"top {FIRST}", *names)
+    table = _table(f"By system, A → B; top {FIRST}: items in both", heads)
+    for system, runs in diff.systems().items():
         overlaps = [run.overlap(FIRST) for run in runs if ranking(run.a) or ranking(run.b)]
         table.add_row(
             plain(system),
-            str(len(runs)),
-            str(sum(not run.equal for run in runs)),
+            f"{len(runs):,}",
+            f"{sum(not run.equal for run in runs):,}",
             f"{sum(overlaps) / len(overlaps):.0%}" if overlaps else "-",
             *(_arrow(_mean(runs, "a", name), _mean(runs, "b", name)) for name in names),
-            *_costs(runs),
         )
     return table
 
 
+def _cost(diff: TraceDiff) -> Table:
+    table = _table("Model calls, A → B", ("system", "calls", "tokens", "seconds", "cost"))
+    for system, runs in diff.systems().items():
+        if any(run.a.calls or run.b.calls for run in runs):
+            table.add_row(plain(system), *_costs(runs))
+    return table
+
+
+def _table(title: str, heads: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column(heads[0], overflow="fold", min_width=12)
+    for head in heads[1:]:
+        table.add_column(plain(head), justify="right", overflow="fold")
+    return table
+
+
 def _agents(runs: Sequence[RunDiff]) -> Table:
-    table = Table(title="\nCalls that changed, by agent", title_justify="left", box=SIMPLE_HEAD)
-    for place, head in enumerate(("agent", "request", "answer", "only in A", "only in B")):
-        table.add_column(head, justify="right" if place else "left")
+    heads = ("agent", "request", "answer", "only in A", "only in B")
+    table = _table("Model calls that changed", heads)
     calls = [call for run in runs for call in run.calls]
     for agent in dict.fromkeys(call.agent for call in calls):
         mine = [call for call in calls if call.agent == agent]
@@ -246,10 +260,11 @@ def _dollars(used: Usage) -> str:
     return "-" if used.cost_usd is None else f"${used.cost_usd:.4f}"
 
 
-def _mean(runs: Sequence[RunDiff], side: str, metric: str) -> float | None:
+def _mean(runs: Sequence[RunDiff], side: str, metric: str) -> str:
+    """Three places, no zero before the point."""
     found = [metrics_of(getattr(run, side)).get(metric) for run in runs]
     values = [value for value in found if value is not None]
-    return sum(values) / len(values) if values else None
+    return f"{sum(values) / len(values):.3f}".removeprefix("0") if values else "-"
 
 
 def _arrow(a: Any, b: Any) -> str:

@@ -10,6 +10,9 @@ An answer is good if
   lane: "Yes" must mean that the truth names the item, "No" that it does not. Other labels say neither,
   and without a truth nothing can be said: these answers are left out.
 
+Judgements of an item for nobody (the agent `prior`, by which ARAG calibrates) are left out too, unless
+they are asked for: a case's truth is about its shopper.
+
 So a model learns from what turned out well, by rejection sampling as in STaR (arXiv 2203.14465) with the
 suite's metric as the judge. It says nothing about why: measure what comes of it by the suite. Equal rows
 stand once.
@@ -28,6 +31,8 @@ from merchgraph.runtime.trace import CallLine, Run, Trace
 LABELS = {True: "Yes", False: "No"}
 """Whether the truth names the item -> the label that agrees with it."""
 
+FOR_NOBODY = "prior"
+
 
 @dataclass(frozen=True)
 class Good:
@@ -36,12 +41,16 @@ class Good:
     Attributes:
         metric: "" for every run.
         at_least: least value of the metric.
-        agents: empty for all.
+        agents: empty for all but `prior`.
     """
 
     metric: str = ""
     at_least: float = 0.0
     agents: Collection[str] = ()
+
+    def asks_for(self, agent: str) -> bool:
+        """Whether an agent's answers are wanted."""
+        return agent in self.agents if self.agents else agent != FOR_NOBODY
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ def _rows(trace: Trace, good: Good) -> Iterator[Row]:
             continue
         truth = set(strings(trace.cases.get(run.begin.case, {}).get("truth", {})))
         for asked, answered in _answers(run):
-            if good.agents and asked.agent not in good.agents:
+            if not good.asks_for(asked.agent):
                 continue
             if is_choice(asked) and not _agrees(answered, truth):
                 continue

@@ -89,6 +89,13 @@ def test_equal_rows_stand_once_and_agents_can_be_chosen() -> None:
     assert answers(trace, Good(agents=["summarize"])) == ["2"]
 
 
+def test_judgements_for_nobody_are_left_out_unless_asked_for() -> None:
+    prior = chosen("tea", "Yes").model_copy(update={"agent": "prior"})
+    trace = spoken(run("c/ARAG", prior), relevant=("tea",))
+    assert answers(trace) == []
+    assert answers(trace, Good(agents=["prior"])) == ["Yes"]
+
+
 @pytest.mark.parametrize(
     ("good", "told"),
     [
