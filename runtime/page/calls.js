@@ -107,8 +107,12 @@ function badges(calls) {
   return h("span", { class: "badges" }, found.map(([text, kind]) => h("span", { class: `badge ${kind}` }, text)));
 }
 
+/** The likeliest tokens; those that were asked for in their own order, so that lanes can be compared. */
 function summaryOdds(call) {
-  const odds = exchangeOf(call).odds.filter(([, p], n) => n === 0 || (n < 3 && p >= 0.005));
+  const { odds: all, options } = exchangeOf(call);
+  const place = (token) => (valueAt(options).labels || []).indexOf(token);
+  const odds = all.filter(([token, p], n) => place(token) >= 0 || n === 0 || (n < 3 && p >= 0.005))
+    .sort(([a], [b]) => place(a) - place(b)).slice(-4);
   return h("span", { class: "odds-line" }, odds.map(([token, p]) =>
     h("span", { class: "odd-one", title: `P(${JSON.stringify(token)}) = ${p}` },
       token.trim() || JSON.stringify(token), " ", h("b", {}, p.toFixed(2)),
