@@ -24,7 +24,7 @@ from pydantic import BaseModel, ValidationError, create_model
 from merchgraph.runtime.chat import ChatModel
 from merchgraph.runtime.endpoint import JsonSchema, response_format
 from merchgraph.runtime.errors import ModelReplyError
-from merchgraph.runtime.ledger import at
+from merchgraph.runtime.ledger import at, collect
 from merchgraph.runtime.log import logger
 from merchgraph.runtime.playing import playing, use_tape
 
@@ -137,7 +137,7 @@ async def follows_schema(model: BaseChatModel) -> bool:
     if endpoint.follows_schema is None:
         async with endpoint.probing:
             if endpoint.follows_schema is None:
-                with use_tape(None):  # a fact of the server, not of the run that asks first
+                with use_tape(None), collect():  # about the server, not the run that asks first
                     endpoint.follows_schema = await _probe(model)
                 log.info("probed", endpoint=endpoint.name, follows=endpoint.follows_schema)
     if tape is not None:

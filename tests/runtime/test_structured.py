@@ -111,11 +111,8 @@ async def test_a_reply_that_does_not_validate_is_sent_back_with_the_error(faulty
     assert before == '{"stars": 9, "why": "great"}'
     assert "stars: Input should be less than or equal to 5" in repair
     assert server.bodies[2]["response_format"] == server.bodies[1]["response_format"]
-    assert [(call.agent, call.repair) for call in calls] == [
-        ("probe", False),
-        ("judge", False),
-        ("judge", True),
-    ]
+    # the probe is about the server: whichever run asks first would bear its cost
+    assert [(call.agent, call.repair) for call in calls] == [("judge", False), ("judge", True)]
 
 
 async def test_a_second_bad_reply_is_a_typed_error_that_keeps_it(faulty: Faulty) -> None:
