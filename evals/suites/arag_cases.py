@@ -26,8 +26,8 @@ The protocol, for The Complete Journey and UCI Online Retail alike:
   texts could tell such a pair apart: a negative whose text another one has, or a target of either set,
   is left out and the next is drawn.
 
-Draws are seeded per household by its id, so that a household's case is the same whatever others there
-are, on every machine and in every process.
+Draws are seeded per household by its id: no case depends on which other households have one, and all
+are the same on every machine and in every process.
 """
 
 from __future__ import annotations
