@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,10 +13,17 @@ from merchgraph.cli.prepare import prepare_shop
 from merchgraph.cli.progress import stages
 from merchgraph.runtime.errors import SetupError
 
+if TYPE_CHECKING:
+    from merchgraph.evals.report import Report
+
 app = typer.Typer(help="Run an evaluation and print its table.", no_args_is_help=True)
 Data = Annotated[
     str, typer.Option(help="The shop: complete_journey, online_retail, or a mapping file.")
 ]
+Targets = Annotated[
+    str, typer.Option(help="any item of the last basket, or one that is new to the household.")
+]
+Seed = Annotated[int, typer.Option(help="Which households, targets and slates.")]
 
 
 @app.command()
@@ -34,13 +41,35 @@ def retrieval(data: Data = "complete_journey") -> None:
 
 
 @app.command()
+def recall(
+    limit: Annotated[int, typer.Option(min=1, help="Cases: households drawn by the seed.")] = 500,
+    data: Data = "complete_journey",
+    targets: Targets = "any",
+    seed: Seed = 0,
+) -> None:
+    """What each source of candidates finds in the whole catalogue, which caps what ranking can do."""
+    console = Console()
+    prepare_shop(data, console, teller(console))
+
+    from merchgraph.evals.session import make
+    from merchgraph.evals.suite import draw
+    from merchgraph.evals.suites import arag_recall as suite
+    from merchgraph.tools.data.shops import shop
+
+    cases = make("arag", {"data": data, "targets": targets, "seed": seed}).cases()
+    with stages(console) as telling:
+        rows = suite.recall_of_sources(
+            shop(data), draw(cases, limit=limit), progress=telling("cases")
+        )
+    console.print(suite.table(rows))
+
+
+@app.command()
 def arag(
     limit: Annotated[int, typer.Option(min=1, help="Cases: households drawn by the seed.")] = 100,
     model: Annotated[str | None, typer.Option(help="PROVIDER/MODEL of all agents.")] = None,
     data: Data = "complete_journey",
-    targets: Annotated[
-        str, typer.Option(help="any item of the last basket, or one that is new to the household.")
-    ] = "any",
+    targets: Targets = "any",
     systems: Annotated[
         str, typer.Option(help="all, baselines (no model is asked), or names with commas.")
     ] = "all",
@@ -48,7 +77,7 @@ def arag(
     fit_cases: Annotated[
         int, typer.Option(help="Cases of the week before that the model judges, for the weights.")
     ] = 30,
-    seed: Annotated[int, typer.Option(help="Which households, targets and slates.")] = 0,
+    seed: Seed = 0,
     record: Annotated[
         Path | None,
         typer.Option(help="Trace to record into; the same command again goes on where it stopped."),
@@ -66,19 +95,26 @@ def arag(
         params["model"] = model
     console = Console(quiet=as_json)
     console.print(plain(f"ARAG on {data}: {limit} cases, {systems} systems", "bold"))
-    from merchgraph.evals.session import make, run_suite
-    from merchgraph.runtime.loop import run_sync
-
-    suite = make("arag", params)
-    prepare_shop(data, console, teller(console))
-    with stages(console) as telling:
-        report = run_sync(run_suite(suite, limit=limit, path=record, telling=telling))
+    report = _run("arag", params, limit, record, console)
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
     show(report, console, html, markdown)
 
 
-def show(report: Any, console: Console, html: Path | None, markdown: Path | None) -> None:
+def _run(
+    name: str, params: dict[str, Any], limit: int, record: Path | None, console: Console
+) -> Report:
+    # imported after the first line is on the screen, since LangGraph takes a second
+    from merchgraph.evals.session import make, run_suite
+    from merchgraph.runtime.loop import run_sync
+
+    suite = make(name, params)
+    prepare_shop(params["data"], console, teller(console))
+    with stages(console) as telling:
+        return run_sync(run_suite(suite, limit=limit, path=record, telling=telling))
+
+
+def show(report: Report, console: Console, html: Path | None, markdown: Path | None) -> None:
     """Print a report, and write it where the person wants it.
 
     Raises:

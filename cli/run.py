@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -38,6 +40,7 @@ def arag(
         list[str] | None,
         typer.Option("--set", help="Any other setting, NAME=VALUE, for example theta=0.6."),
     ] = None,
+    record: Annotated[Path | None, typer.Option(help="Trace to record the run into.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Recommend items to one shopper by ARAG: retrieve, understand, judge, summarise, rank."""
@@ -50,17 +53,20 @@ def arag(
         given["model"] = model
     if slate is not None:
         fields["candidates"] = [item.strip() for item in slate.split(",") if item.strip()]
-    result = _run_arag(fields, given, console)
+    result = _run_arag(fields, given, record, console)
     if as_json:
         typer.echo(result.model_dump_json(indent=2))
 
 
-def _run_arag(fields: dict[str, Any], given: dict[str, Any], console: Console) -> BaseModel:
+def _run_arag(
+    fields: dict[str, Any], given: dict[str, Any], record: Path | None, console: Console
+) -> BaseModel:
     # imported after the first line is on the screen, since LangGraph takes a second
     from merchgraph.cli import live
     from merchgraph.graphs import arag as graph
     from merchgraph.graphs.front import checked
     from merchgraph.runtime.models import endpoint
+    from merchgraph.runtime.recording import recorded
     from merchgraph.tools.data.shops import shop
 
     request, context = checked(graph.Request, fields), checked(graph.Context, given)
@@ -68,13 +74,16 @@ def _run_arag(fields: dict[str, Any], given: dict[str, Any], console: Console) -
     shop(context.data).history(request.user)  # a mistake is said before the index is built
     if request.candidates is None:
         prepare_shop(context.data, console, teller(console))
-    result = live.follow(
-        graph.graph,
-        console,
-        lambda watch: graph.arun(request, context, watch=watch),
-        fan_out={"nli": "offers"},
-    )
+    with recorded(record) if record else nullcontext():
+        result = live.follow(
+            graph.graph,
+            console,
+            lambda watch: graph.arun(request, context, watch=watch),
+            fan_out={"nli": "offers"},
+        )
     live.show_arag(result, console)
+    if record:
+        console.print(plain(f"recorded in {record}; merchgraph trace show {record}", "dim"))
     return result
 
 

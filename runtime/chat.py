@@ -89,7 +89,7 @@ class ChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        options, tape = self._options(kwargs), playing()
+        options, tape = self._options(kwargs), playing() or self.endpoint.tape
         if tape is None:
             return await self._whole(messages, stop, options, record)
         asked = request_json(self.endpoint.name, messages, _with_stop(options, stop))
@@ -102,7 +102,7 @@ class ChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        options, tape = self._options(kwargs), playing()
+        options, tape = self._options(kwargs), playing() or self.endpoint.tape
         if tape is None:
             pieces = self._pieces(messages, stop, options, record)
         else:
@@ -157,6 +157,8 @@ class ChatModel(BaseChatModel):
                 self._enter(done, sum(relay.whole[1:], start=relay.whole[0]), enter)
         finally:
             pumping.cancel()
+            # to its end: a request that is broken off stands on the ledger before its reader goes on
+            await asyncio.gather(pumping, return_exceptions=True)
 
     def _generate(
         self,

@@ -19,6 +19,7 @@ from langchain_core.language_models import BaseChatModel
 
 from merchgraph.runtime.limits import Limiter
 from merchgraph.runtime.settings import Price, settings
+from merchgraph.runtime.tape import Tape
 
 JsonSchema = dict[str, Any]
 Constrain = Callable[[str, JsonSchema], dict[str, Any]]
@@ -39,6 +40,7 @@ class Endpoint:
         uncached: request body fields that switch its prompt cache off.
         follows_schema: what the start-up probe found (`structured.py`); None before it ran.
         probing: held by the one request that probes.
+        tape: answers in place of a server.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Endpoint:
     uncached: Mapping[str, Any] = field(default_factory=dict)
     address: str = ""
     follows_schema: bool | None = None
+    tape: Tape | None = None
     probing: aiologic.Lock = field(default_factory=aiologic.Lock, repr=False)
     _opening: aiologic.Lock = field(default_factory=aiologic.Lock, repr=False)
     _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[BaseChatModel, Session]] = field(

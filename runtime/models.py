@@ -3,10 +3,10 @@
     embedded/smollm2-135m   a llama.cpp server inside this process: the default, needs no network
     vllm/NAME               MERCHGRAPH_VLLM_BASE_URL (and _API_KEY)
     openai/NAME             MERCHGRAPH_OPENAI_BASE_URL and MERCHGRAPH_OPENAI_API_KEY
+    tape/FILE               the answers of a recorded trace (`runtime/library.py`)
     scripted/NAME           a test double that `runtime/scripted.py` registered
 
-Everything above receives a `ChatModel` (`runtime/chat.py`). A `tape/...` provider will join the table
-at the end of this file.
+Everything above receives a `ChatModel` (`runtime/chat.py`).
 """
 
 from __future__ import annotations
@@ -196,9 +196,17 @@ def _scripted(name: str, model: str) -> Endpoint:
     return scripted_endpoint(name, model)
 
 
+def _tape(name: str, model: str) -> Endpoint:
+    from merchgraph.runtime.library import library_endpoint
+
+    path, _, recorded = model.partition("@")
+    return library_endpoint(name, path, recorded)
+
+
 PROVIDERS: dict[str, Callable[[str, str], Endpoint]] = {
     "embedded": _embedded,
     "vllm": _vllm,
     "openai": _openai,
+    "tape": _tape,
     "scripted": _scripted,
 }

@@ -18,11 +18,10 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
-from pydantic_core import to_jsonable_python
 
 from merchgraph.runtime.tape import Tape
 from merchgraph.runtime.trace import JsonObject
-from merchgraph.runtime.wire import hide
+from merchgraph.runtime.wire import as_plain, hide
 
 T = TypeVar("T")
 
@@ -62,8 +61,13 @@ async def on_tape(name: str, work: Callable[[], T], kind: Any, **args: Any) -> T
     tape = playing()
     if tape is None:
         return await asyncio.to_thread(work)
-    asked: JsonObject = hide(to_jsonable_python(args))
-    told: T = TypeAdapter(kind).validate_python(await tape.tool(name, asked, work))
+    asked: JsonObject = hide(as_plain(args))
+
+    def alone() -> T:
+        with use_tape(None):  # what it asks in turn is a part of its answer, and in no replay asked
+            return work()
+
+    told: T = TypeAdapter(kind).validate_python(await tape.tool(name, asked, alone))
     return told
 
 

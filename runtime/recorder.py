@@ -7,7 +7,7 @@ killed process had not finished is not there.
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic_core import to_jsonable_python
 
 from merchgraph.runtime.errors import SetupError, TapeError
 from merchgraph.runtime.playing import use_tape
@@ -34,7 +33,7 @@ from merchgraph.runtime.trace import (
     Trace,
 )
 from merchgraph.runtime.trace_file import Writer, read
-from merchgraph.runtime.wire import hide
+from merchgraph.runtime.wire import as_plain, hide, key_of
 
 UNSHARED = ("clock", "seed")
 
@@ -63,25 +62,41 @@ class Recorder:
     ) -> None:
         self.mode: Mode = mode
         self.share = share
-        there = mode == "replay" or (Path(path).exists() and Path(path).stat().st_size > 0)
-        self.trace = read(path) if there else Trace(path=str(path))
-        self.played: Counter[str] = Counter()
+        self.trace = Trace(path=str(path))
         self._shared: Shelf = {}
         self._lock = threading.Lock()
         self._writer: Writer | None = None
-        self._written = 0
-        if mode != "replay":
+        self._written = self._numbered = 0
+        if mode == "replay":
+            self.trace = read(path)
+        else:
             self._open(params or {})
+        self._unplayed = self._by_content() if mode != "record" else {}
 
     def _open(self, params: JsonObject) -> None:
+        """Take the file, and only then read it: nobody else writes between the two."""
+        self._writer = Writer(self.trace.path)
+        try:
+            self._go_on(self._writer, params)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _go_on(self, writer: Writer, params: JsonObject) -> None:
+        if Path(self.trace.path).stat().st_size:
+            self.trace = read(self.trace.path)
+            if not self.trace.headers:
+                raise SetupError(
+                    f"The head of the trace {self.trace.path!r} is damaged, so that nobody can tell "
+                    "whether this recording belongs there; record into another file."
+                )
         header = Header(
             made=datetime.now(UTC).isoformat(timespec="seconds"), software=versions(),
-            prompts=prompt_hashes(), params=hide(to_jsonable_python(params)),
+            prompts=prompt_hashes(), params=hide(as_plain(params)),
         )  # fmt: skip
         for before in self.trace.headers[-1:]:
             _check_same(before, header, self.trace.path)
-        self._writer = Writer(self.trace.path)
-        self._writer.append([header])
+        writer.append([header])
         self.trace.headers.append(header)
         for run in self.trace.runs.values():
             self._offer(run)
@@ -100,7 +115,8 @@ class Recorder:
         run = run or self._free_id()
         known = self.trace.runs.get(run)
         if known is None and self.mode == "replay":
-            raise TapeError(f"The trace {self.trace.path!r} has no run {run!r}.")
+            why = "".join(f" {problem}" for problem in self.trace.problems[:1])
+            raise TapeError(f"The trace {self.trace.path!r} has no run {run!r}.{why}")
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
         begin = RunLine(
             run=run, case=str((case or {}).get("id", "")), system=system, started=started
@@ -154,9 +170,18 @@ class Recorder:
 
     def _free_id(self) -> str:
         with self._lock:
-            number = len(self.trace.runs) + self.played[""] + 1
-            self.played[""] += 1
-        return f"run-{number}"
+            self._numbered += 1
+            while f"run-{self._numbered}" in self.trace.runs:
+                self._numbered += 1
+            return f"run-{self._numbered}"
+
+    def _by_content(self) -> dict[str, deque[str]]:
+        """The runs of a graph by what was run, in the order of the file."""
+        found: dict[str, deque[str]] = {}
+        for run in self.trace.runs.values():
+            key = _content(run.begin.graph, run.begin.request, run.begin.context)
+            found.setdefault(key, deque()).append(run.id)
+        return found
 
     def same_run(self, graph: str, request: BaseModel, context: BaseModel) -> str:
         """The id of the recorded run of just this, "" for a new one; equal runs are taken in turn.
@@ -167,11 +192,9 @@ class Recorder:
         if self.mode == "record":
             return ""
         wanted = (graph, as_json(request), as_json(context))
-        for run in self.trace.runs.values():
-            begin = run.begin
-            if (begin.graph, begin.request, begin.context) == wanted and not self.played[run.id]:
-                self.played[run.id] += 1
-                return run.id
+        with self._lock:
+            if alike := self._unplayed.get(_content(*wanted)):
+                return alike.popleft()
         if self.mode == "replay":
             raise TapeError(_no_run(self.trace, *wanted))
         return ""
@@ -208,6 +231,10 @@ def _check_same(before: Header, now: Header, path: str) -> None:
             f"The trace {path!r} was recorded with another text of prompts/{changed[0]}; "
             "record into another file."
         )
+
+
+def _content(graph: str, request: JsonObject, context: JsonObject) -> str:
+    return key_of({"graph": graph, "request": request, "context": context})
 
 
 def _brief(line: Answer) -> Line:

@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic_core import to_jsonable_python
 
 from merchgraph.runtime.errors import TapeError
 from merchgraph.runtime.ledger import Usage
 from merchgraph.runtime.tape import Answer, Tape
 from merchgraph.runtime.trace import CallLine, EndLine, JsonObject, Run, RunLine
-from merchgraph.runtime.wire import hide
+from merchgraph.runtime.wire import as_plain, hide
 
 
 @dataclass
@@ -39,7 +38,9 @@ class Take:
     def graph(
         self, name: str, request: BaseModel, context: BaseModel, structure: JsonObject
     ) -> None:
-        """Say which graph runs, on what."""
+        """Say which graph runs, on what; one that runs inside it is a part of its run."""
+        if self.begin.graph:
+            return
         told = {"graph": name, "request": as_json(request), "context": as_json(context)}
         self.begin = self.begin.model_copy(update=told)
         self.structure = structure
@@ -99,7 +100,7 @@ def use_take(take: Take) -> Iterator[None]:
 
 def as_json(value: Any) -> Any:
     """A value as JSON without secrets, as traces hold it."""
-    return hide(to_jsonable_python(value))
+    return hide(as_plain(value))
 
 
 def _left_over(run: str, left: list[Answer]) -> str:

@@ -18,20 +18,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from pydantic_core import to_jsonable_python
 
 from merchgraph.runtime.errors import MerchgraphError, SetupError, TapeError
-from merchgraph.runtime.faults import as_error, as_fault
+from merchgraph.runtime.faults import UNREAD, as_error, as_fault
 from merchgraph.runtime.ledger import Call, here, record
 from merchgraph.runtime.nearest import explain_miss
 from merchgraph.runtime.trace import CallLine, Fault, JsonObject, NodeLine, ToolLine
-from merchgraph.runtime.wire import as_chunk, as_result, hide, key_of, message_json
+from merchgraph.runtime.wire import as_chunk, as_plain, as_result, hide, key_of, message_json
 
 Mode = Literal["record", "record_missing", "replay"]
 Answer = CallLine | ToolLine
@@ -91,7 +90,7 @@ class Tape:
         self, asked: JsonObject, live: Callable[[Enter], Awaitable[ChatResult]]
     ) -> ChatResult:
         """A model's reply, whole; asked by `live` where it is not served."""
-        place = self._place(asked)
+        place = self.place(asked)
         line = self._served(place, asked)
         if line is not None:
             _enter(line)
@@ -106,40 +105,48 @@ class Tape:
         return as_result(line.chunks)
 
     async def stream(
-        self, asked: JsonObject, live: Callable[[Enter], AsyncIterator[ChatGenerationChunk]]
+        self, asked: JsonObject, live: Callable[[Enter], AsyncGenerator[ChatGenerationChunk, None]]
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
         """A model's reply, chunk by chunk as it was recorded."""
-        place = self._place(asked)
+        place = self.place(asked)
         line = self._served(place, asked)
         if line is not None:
-            for chunk in line.chunks:
-                yield as_chunk(chunk)
-            _enter(line)
+            try:
+                for chunk in line.chunks:
+                    yield as_chunk(chunk)
+            finally:
+                _enter(line)
             if line.fault:
                 raise as_error(line.fault)
             return
         taking = _Taking(self, place, asked)
         with taking.watched():
-            async for piece in live(taking.enter):
-                taking.chunks.append(message_json(piece))
-                yield as_chunk(taking.chunks[-1])
+            async with aclosing(live(taking.enter)) as pieces:
+                async for piece in pieces:
+                    taking.chunks.append(message_json(piece))
+                    yield as_chunk(taking.chunks[-1])
 
     async def tool(self, name: str, args: JsonObject, work: Callable[[], Any]) -> Any:
         """A tool's answer as JSON; worked out in a thread where it is not served."""
         asked = {"tool": name, "args": args}
-        place = self._place(asked)
+        place = self.place(asked)
         line = self._served(place, asked)
         if line is None:
             began, value, fault = self.seconds, None, None
+            stopped: asyncio.CancelledError | None = None
             try:
-                value = hide(to_jsonable_python(await asyncio.to_thread(work)))
+                value = hide(as_plain(await asyncio.to_thread(work)))
             except SetupError:
                 raise
             except MerchgraphError as error:
                 fault = as_fault(error)
+            except asyncio.CancelledError as error:
+                fault, stopped = as_fault(error), error
             line = ToolLine(**place._asdict(), node=here().node, name=name, args=args, value=value,
                             fault=fault, at_s=began, seconds=round(self.seconds - began, 4))  # fmt: skip
             self.keep(line)
+            if stopped is not None:
+                raise stopped
         assert isinstance(line, ToolLine), f"{place} is the place of a call"
         if line.fault:
             raise as_error(line.fault)
@@ -148,7 +155,7 @@ class Tape:
     def mark(self, name: str, make: Callable[[], JsonObject]) -> JsonObject:
         """A small answer that is there at once: the clock, a seed."""
         asked = {"tool": name, "args": {}}
-        place = self._place(asked)
+        place = self.place(asked)
         line = self._served(place, asked)
         if line is None:
             line = ToolLine(**place._asdict(), node=here().node, name=name, value=make(),
@@ -163,7 +170,8 @@ class Tape:
         asked = shelf(self.answers)
         return [line for place, line in self.own.items() if place not in asked]
 
-    def _place(self, asked: JsonObject) -> Place:
+    def place(self, asked: JsonObject) -> Place:
+        """Where the answer to a request stands, or will stand."""
         key, lane = key_of(asked), here().lane
         self._asked[key, lane] += 1
         return Place(key, lane, self._asked[key, lane] - 1)
@@ -230,7 +238,7 @@ class _Taking:
             self._keep(began, fault)
             raise
         except GeneratorExit:  # its reader has read enough, and will in the replay
-            self._keep(began)
+            self._keep(began, UNREAD)
             raise
         self._keep(began)
 

@@ -7,7 +7,9 @@ trace.runs["208/arag"].calls[0].request["messages"]
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -86,9 +88,10 @@ def _damage(part: Damage) -> str:
 def _take(trace: Trace, group: Group) -> None:
     try:
         lines = [_line(raw) for raw in group.lines]
-    except (ValueError, KeyError) as error:  # a ValidationError is a ValueError
+    except ValueError as error:  # a ValidationError is one too
+        why = " ".join(str(error).split())
         trace.problems.append(
-            f"The run at byte {group.offset:,} holds a line that is no trace line ({error}); "
+            f"The run at byte {group.offset:,} holds a line that is no trace line ({why:.200}); "
             "it is left out."
         )
         return
@@ -104,9 +107,7 @@ def _take(trace: Trace, group: Group) -> None:
 
 
 def _line(raw: bytes) -> Line:
-    from pydantic_core import from_json
-
-    values = from_json(raw)
+    values = json.loads(raw)
     return KINDS[values["kind"]].model_validate(values)
 
 
@@ -119,8 +120,14 @@ def _check_format(header: Header, path: str) -> None:
 
 
 def _take_run(trace: Trace, begin: RunLine, lines: Sequence[Line]) -> None:
-    if begin.graph and not begin.request:
-        asked = trace.cases.get(begin.case, {}).get("request", {})
+    if begin.graph and begin.case and not begin.request:
+        if begin.case not in trace.cases:
+            trace.problems.append(
+                f"The run {begin.run!r} is of the case {begin.case!r}, which cannot be read; it is "
+                "left out."
+            )
+            return
+        asked = trace.cases[begin.case].get("request", {})
         begin = begin.model_copy(update={"request": asked})
     run = Run(begin=begin, header=trace.headers[-1] if trace.headers else Header())
     for line in lines:
@@ -177,6 +184,9 @@ class Writer:
             raise SetupError(
                 f"The trace {str(path)!r} cannot be written: {error.strerror}; give another path."
             ) from error
+        if not stat.S_ISREG(os.fstat(self._file).st_mode):
+            os.close(self._file)
+            raise SetupError(f"The trace {str(path)!r} is no ordinary file; give another path.")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -187,10 +197,21 @@ class Writer:
         os.truncate(self._file, whole_until(self.path.read_bytes()))
 
     def append(self, lines: Iterable[Line]) -> None:
-        """Write lines as one group: after a kill it is there whole, or not at all."""
-        data = pack(_json(line) for line in lines)
-        while data:
-            data = data[os.write(self._file, data) :]
+        """Write lines as one group: after a kill it is there whole, or not at all.
+
+        Raises:
+            SetupError: the disk is full, or gone.
+        """
+        data, before = pack(_json(line) for line in lines), os.fstat(self._file).st_size
+        try:
+            while data:
+                data = data[os.write(self._file, data) :]
+        except OSError as error:
+            os.truncate(self._file, before)
+            raise SetupError(
+                f"The trace {str(self.path)!r} cannot be written: {error.strerror}; what it holds is "
+                "whole: make room and record on."
+            ) from error
 
     def close(self) -> None:
         """Let others record into the file."""

@@ -8,25 +8,38 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from pydantic_core import to_jsonable_python
+from pydantic import TypeAdapter
 
 from merchgraph.runtime.log import HIDDEN, SECRET_VALUE
 from merchgraph.runtime.settings import settings
 
 JsonObject = dict[str, Any]
 EMPTY: tuple[object, ...] = (None, "", [], {}, ())
+NOT_SENT = {"id", "response_metadata", "usage_metadata"}
+"""What a reply carries that no server is told when it stands in a later request."""
+
+
+_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+def as_plain(value: Any) -> Any:
+    """A value of pydantic objects, tuples, times ... as JSON has it."""
+    return _ANYTHING.dump_python(value, mode="json")
 
 
 def request_json(model: str, messages: Sequence[BaseMessage], options: JsonObject) -> JsonObject:
     """What decides a reply, and nothing else: no address, key, id or clock; secrets are hidden."""
-    spoken = [_kept(message.model_dump(), {"type", "content"}) for message in messages]
+    spoken = [
+        _kept(message.model_dump(exclude=NOT_SENT), {"type", "content"}) for message in messages
+    ]
     whole = {"model": model, "messages": spoken, "options": options}
-    asked: JsonObject = hide(to_jsonable_python(whole))
+    asked: JsonObject = hide(as_plain(whole))
     return asked
 
 
@@ -44,7 +57,7 @@ def message_json(reply: ChatGeneration) -> JsonObject:
             if said.get(name) != told}  # fmt: skip
     if info:
         fields["generation_info"] = info
-    told: JsonObject = hide(to_jsonable_python(fields, inf_nan_mode="constants"))
+    told: JsonObject = hide(as_plain(fields))
     return told
 
 
@@ -72,7 +85,7 @@ def as_chunk(reply: JsonObject) -> ChatGenerationChunk:
 
 
 def hide(value: Any) -> Any:
-    """JSON without secrets: what looks like a key, and the keys of the settings wherever they stand."""
+    """JSON that any file can hold, without secrets: what looks like a key, and the settings' keys."""
     return _hide(value, _known_secrets())
 
 
@@ -80,12 +93,27 @@ def _hide(value: Any, known: tuple[str, ...]) -> Any:
     if isinstance(value, str):
         for secret in known:
             value = value.replace(secret, HIDDEN)
-        return SECRET_VALUE.sub(HIDDEN, value)
+        return SECRET_VALUE.sub(HIDDEN, _writable(value))
+    if isinstance(value, float) and not math.isfinite(value):
+        return _NO_NUMBERS[str(value)]
     if isinstance(value, dict):
         return {_hide(name, known): _hide(inner, known) for name, inner in value.items()}
     if isinstance(value, list):
         return [_hide(inner, known) for inner in value]
     return value
+
+
+_NO_NUMBERS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+"""JSON has none of these; `float` reads the words."""
+
+
+def _writable(text: str) -> str:
+    """Text as UTF-8 can hold it: halves of a character are joined, or replaced where one is alone."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def _known_secrets() -> tuple[str, ...]:

@@ -7,13 +7,16 @@ for row in recall_of_sources(setting.store, cases(setting)[:500]):
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, get_args
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from merchgraph.evals.suite import Case
 from merchgraph.graphs.offers import Request
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.candidates import SourceName, gather
 from merchgraph.tools.data.tables import Shop
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 ALL: tuple[SourceName, ...] = get_args(SourceName)
 DEPTHS = (5, 20, 50, 100)
@@ -109,3 +112,17 @@ def _recall(name: str, places: Sequence[_Places], depths: Sequence[int]) -> Sour
         {k: share(items, k) for k in depths},
         {k: share(texts, k) for k in depths},
     )
+
+
+def table(rows: Sequence[SourceRecall]) -> Table:
+    """One row per source, for the terminal; in brackets where any item of the target's text counts."""
+    from rich.table import Table
+
+    shown = Table(title=f"Targets found in the whole catalogue, n = {rows[0].n:,}")
+    shown.add_column("source")
+    for depth in rows[0].items:
+        shown.add_column(f"recall@{depth}", justify="right")
+    for row in rows:
+        shares = (f"{row.items[k]:.3f} ({row.texts[k]:.3f})" for k in row.items)
+        shown.add_row(row.source, *shares)
+    return shown

@@ -11,11 +11,15 @@ from merchgraph.cli import main as cli
 from merchgraph.runtime.errors import SetupError
 
 HELP = {
-    (): ["run", "prepare", "eval", "studio", "doctor"],
+    (): ["run", "prepare", "eval", "replay", "trace", "studio", "doctor"],
     ("run",): ["arag"],
     ("run", "arag"): ["--user", "--k", "--candidates", "--model", "--data", "--slate", "--set"],
     ("prepare",): ["--data"],
-    ("eval",): ["suite", "retrieval", "--data"],
+    ("eval",): ["arag", "recall", "retrieval"],
+    ("eval", "arag"): ["--limit", "--model", "--data", "--targets", "--systems", "--record"],
+    ("eval", "recall"): ["--data", "--targets"],
+    ("replay",): ["FILE", "--html", "exit code 1"],
+    ("trace",): ["show", "diff", "export"],
     ("studio",): ["--port", "--skip-prepare"],
     ("doctor",): ["exit code 1"],
 }
@@ -101,13 +105,14 @@ def test_an_interrupt_ends_with_130(typed: Any, monkeypatch: pytest.MonkeyPatch)
     assert typed() == (130, "", "")
 
 
-def test_an_unknown_suite_is_named_with_what_there_is(typed: Any, sentence: Any) -> None:
+def test_an_unknown_suite_is_named(typed: Any) -> None:
     ended = typed("eval", "nope")
-    assert sentence(ended) == "There is no suite 'nope'; there is: retrieval."
+    assert ended.code == 2
+    assert "No such command 'nope'" in ended.err
     assert ended.out == ""
 
 
-@pytest.mark.parametrize("verb", ["prepare", "eval retrieval"])
+@pytest.mark.parametrize("verb", ["prepare", "eval retrieval", "eval recall", "eval arag"])
 def test_every_verb_names_an_unknown_shop(typed: Any, sentence: Any, verb: str) -> None:
     ended = typed(*verb.split(), "--data", "complete_jurney")
     assert "did you mean 'complete_journey'?" in sentence(ended)

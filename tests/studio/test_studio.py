@@ -9,6 +9,7 @@ import pytest
 from langgraph_sdk.client import LangGraphClient
 
 from merchgraph.cli import studio
+from merchgraph.graphs.registry import GRAPHS
 
 pytestmark = pytest.mark.timeout(600)
 ROOT = Path(__file__).parents[2]
@@ -35,10 +36,10 @@ def test_the_committed_config_is_what_the_command_serves() -> None:
 
 async def test_every_graph_is_an_assistant_with_its_description(client: LangGraphClient) -> None:
     found = {a["graph_id"]: a for a in await client.assistants.search(limit=100)}
-    assert found.keys() == studio.GRAPHS.keys()
-    for name, graph in studio.GRAPHS.items():
+    assert found.keys() == GRAPHS.keys()
+    for name, graph in GRAPHS.items():
         assert found[name]["name"] == name
-        assert found[name]["description"] == graph["description"]
+        assert found[name]["description"] == graph.about
 
 
 @pytest.mark.parametrize("xray", [False, True])
