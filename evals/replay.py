@@ -49,7 +49,7 @@ class Replay(BaseModel):
     """A replay's result.
 
     Attributes:
-        runs: how many runs were played.
+        runs: how many runs were played; a case that not every system has answered is none of them.
         differences: in the order of the runs.
         prompts: files whose text was changed since the recording.
         problems: what of the file could not be read.
@@ -91,21 +91,24 @@ async def replay_file(path: str | Path, *, telling: Telling = silent) -> Replay:
     """
     player = _Player(Recorder(path, "replay"))
     trace, began, report = player.recorder.trace, time.monotonic(), None
-    about = trace.headers[-1].params if trace.headers else {}
+    if not (trace.headers and trace.runs):
+        why = trace.problems[0] if trace.problems else "no run was finished while it was recorded."
+        raise SetupError(f"The trace {str(path)!r} holds nothing that can be replayed: {why}")
+    about = trace.headers[-1].params
     if "suite" in about:
         report = await _suite(player, about, telling)
     else:
         await _graphs(player, telling)
     return Replay(
         path=str(path),
-        runs=len(trace.runs),
-        calls=sum(len(run.calls) for run in trace.runs.values()),
+        runs=len(player.played),
+        calls=sum(len(run.calls) for run in player.played),
         differences=player.differences,
-        prompts=changed_prompts(trace.headers[-1].prompts if trace.headers else {}),
+        prompts=changed_prompts(trace.headers[-1].prompts),
         problems=trace.problems,
         unfinished=not trace.closed,
         seconds=time.monotonic() - began,
-        recorded_seconds=sum(run.end.seconds for run in trace.runs.values()),
+        recorded_seconds=sum(run.end.seconds for run in player.played),
         report=report,
     )
 
@@ -116,28 +119,32 @@ class _Player(Taped):
     def __init__(self, recorder: Recorder) -> None:
         super().__init__(recorder)
         self.differences: list[Difference] = []
+        self.played: list[Run] = []
 
     @contextmanager
     def run(self, case: Case, system: str) -> Iterator[TapedRun]:
         """As `Taped`; a run that asks what is not on its tape ends there, and the others go on."""
-        played: TapedRun | None = None
+        take: Take | None = None
+        wrong: MerchgraphError | None = None
         try:
             with super().run(case, system) as played:
+                take = played.take
                 yield played
         except TapeError as error:
-            self.differences.append(Difference(run=run_id(case, system), told=str(error)))
+            wrong = error
             raise Differs(str(error)) from error
         finally:
-            if played is not None and played.take.over:
-                self.compare(played.take)
+            self.compare(run_id(case, system), take, wrong)
 
-    def compare(self, take: Take) -> None:
+    def compare(self, run: str, take: Take | None, wrong: MerchgraphError | None) -> None:
         """Take down what of a run came out otherwise."""
-        if take.recorded is not None:
-            told = list(_changes(take.recorded, take))
-            if told:
-                run = take.begin.run
-                self.differences.append(Difference(run=run, told="\n".join(told)))
+        told = [str(wrong)] if wrong is not None else []
+        recorded = self.recorder.trace.runs.get(run)
+        if recorded is not None:
+            self.played.append(recorded)
+            told += _changes(recorded, take) if take is not None and take.over else []
+        if told:
+            self.differences.append(Difference(run=run, told="\n".join(told)))
 
 
 async def _suite(player: _Player, about: Mapping[str, Any], telling: Telling) -> Report:
@@ -165,15 +172,15 @@ async def _graphs(player: _Player, telling: Telling) -> None:
     """Runs outside a suite, each by its graph."""
     runs, progress = player.recorder.trace.runs, telling("runs")
     for done, run in enumerate(list(runs.values()), start=1):
-        graph = module(run.begin.graph)
+        graph, take = module(run.begin.graph), None
+        wrong: MerchgraphError | None = None
         try:
             with player.recorder.run(run.id) as take:
                 request = checked(graph.Request, run.begin.request)
                 await graph.arun(request, checked(graph.Context, run.begin.context))
-        except TapeError as error:
-            player.differences.append(Difference(run=run.id, told=str(error)))
-        else:
-            player.compare(take)
+        except MerchgraphError as error:
+            wrong = error
+        player.compare(run.id, take, wrong)
         progress(done, len(runs))
 
 

@@ -11,15 +11,11 @@ import struct
 import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
-from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from zstandard import ZstdCompressor, ZstdDecompressor
+from typing import NamedTuple
 
 LEVEL = 12
 """Of 1 to 22; a run of 50 kB takes some milliseconds, and more makes it hardly smaller."""
-LONGEST = 1 << 30
+LONGEST = 1 << 28
 """Bytes that one group may unpack to: a file from elsewhere may not fill the memory."""
 MARK = struct.pack("<II", 0x184D2A50, 8)
 HEAD = len(MARK) + 8
@@ -39,23 +35,12 @@ class Damage(NamedTuple):
     cut: bool
 
 
-@cache
-def _compressor() -> ZstdCompressor:
-    from zstandard import ZstdCompressor
-
-    return ZstdCompressor(level=LEVEL)
-
-
-@cache
-def _decompressor() -> ZstdDecompressor:
-    from zstandard import ZstdDecompressor
-
-    return ZstdDecompressor()
-
-
 def pack(lines: Iterable[bytes]) -> bytes:
     """The bytes of one group; lines hold no line break."""
-    body = _compressor().compress(b"".join(line + b"\n" for line in lines))
+    from zstandard import ZstdCompressor
+
+    # one of its own each time, which costs nothing: two threads in one crash the process
+    body = ZstdCompressor(level=LEVEL).compress(b"".join(line + b"\n" for line in lines))
     return MARK + struct.pack("<II", len(body), zlib.crc32(body)) + body
 
 
@@ -88,5 +73,19 @@ def _group(data: bytes, offset: int) -> tuple[Group | Damage, int]:
     if zlib.crc32(body) != checksum:
         # a length that was damaged points past the end as a cut group does, but others follow it
         return Damage(offset, cut=len(body) < size and following < 0), after
-    text = _decompressor().decompress(body, max_output_size=LONGEST)
-    return Group(offset, text.splitlines()), offset + HEAD + size
+    text = _text(body)
+    found = Damage(offset, cut=False) if text is None else Group(offset, text.splitlines())
+    return found, offset + HEAD + size
+
+
+def _text(body: bytes) -> bytes | None:
+    """What a group unpacks to, None where it is no zstd frame of ours or longer than we take."""
+    from zstandard import ZstdDecompressor, ZstdError, frame_content_size
+
+    try:
+        # the limit of `decompress` holds only for frames that do not say how long they are
+        if not 0 <= frame_content_size(body) <= LONGEST:
+            return None
+        return ZstdDecompressor().decompress(body)
+    except ZstdError:
+        return None

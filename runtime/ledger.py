@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from math import fsum
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -72,12 +73,13 @@ class Usage(BaseModel):
             prompt_tokens=sum(row.prompt_tokens for row in rows),
             cached_tokens=sum(row.cached_tokens for row in rows),
             completion_tokens=sum(row.completion_tokens for row in rows),
-            seconds=sum(row.seconds for row in rows),
-            waited_s=sum(row.waited_s for row in rows),
+            # the same bits in whatever order the calls ended
+            seconds=fsum(row.seconds for row in rows),
+            waited_s=fsum(row.waited_s for row in rows),
             retries=sum(row.tries - 1 for row in rows),
             repairs=sum(row.repair for row in rows),
             failures=sum(row.failed for row in rows),
-            cost_usd=sum(costs) if rows and len(costs) == len(rows) else None,
+            cost_usd=fsum(costs) if rows and len(costs) == len(rows) else None,
         )
 
 

@@ -17,7 +17,9 @@ from structlog.typing import EventDict, FilteringBoundLogger
 
 SECRET_NAME = re.compile(r"key|token$|secret|password|authorization|cookie", re.IGNORECASE)
 SECRET_VALUE = re.compile(
-    r"(?:bearer\s+|sk-|hf_|ls__|lsv2_|ghp_|xox[bp]-)[A-Za-z0-9_\-.]{8,}"  # what providers issue
+    # what providers issue: never a part of a word, and never without a digit, as a desk-organizer is
+    r"(?<![A-Za-z0-9])(?:bearer\s+|sk-|hf_|ls__|lsv2_|ghp_|xox[bp]-)"
+    r"(?=[A-Za-z_\-.]*\d)[A-Za-z0-9_\-.]{8,}"
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)",  # user:password in an address
     re.IGNORECASE,
 )

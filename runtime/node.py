@@ -34,6 +34,7 @@ from merchgraph.runtime.ledger import at, collect, here
 from merchgraph.runtime.log import logger
 from merchgraph.runtime.playing import playing
 from merchgraph.runtime.trace import NodeLine
+from merchgraph.runtime.wire import hide
 
 C = TypeVar("C", bound=BaseModel)
 Update = dict[str, Any]
@@ -154,7 +155,7 @@ def _on_the_tape() -> Iterator[None]:
     try:
         yield
     except MerchgraphError as error:
-        told = str(error)
+        told = hide(str(error))
         raise
     finally:
         tape.nodes.append(NodeLine(node=site.node, lane=site.lane, started_s=began,

@@ -87,13 +87,15 @@ class RunLine(Line):
 class Fault(BaseModel):
     """A failure that a request ended with: the class in the error tree, and its sentence.
 
-    A request that was stopped from outside, by its node's time limit, has the type "cancelled".
+    A request that was stopped from outside, by its node's time limit, has the type "cancelled"; a
+    stream whose reader stopped before its end has the type "unread".
     """
 
     model_config = ConfigDict(frozen=True)
 
     type: str
     message: str = ""
+    retryable: bool = False
 
 
 class CallLine(Line):
