@@ -70,7 +70,7 @@ def _group(data: bytes, offset: int) -> tuple[Group | Damage, int]:
         return Damage(offset, cut=False), after
     size, checksum = struct.unpack("<II", head[len(MARK) :])
     body = data[offset + HEAD : offset + HEAD + size]
-    if zlib.crc32(body) != checksum:
+    if len(body) < size or zlib.crc32(body) != checksum:
         # a length that was damaged points past the end as a cut group does, but others follow it
         return Damage(offset, cut=len(body) < size and following < 0), after
     text = _text(body)

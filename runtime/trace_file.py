@@ -88,7 +88,7 @@ def _damage(part: Damage) -> str:
 def _take(trace: Trace, group: Group) -> None:
     try:
         lines = [_line(raw) for raw in group.lines]
-    except ValueError as error:  # a ValidationError is one too
+    except (ValueError, RecursionError) as error:  # a ValidationError is a ValueError
         why = " ".join(str(error).split())
         trace.problems.append(
             f"The run at byte {group.offset:,} holds a line that is no trace line ({why:.200}); "
@@ -108,7 +108,10 @@ def _take(trace: Trace, group: Group) -> None:
 
 def _line(raw: bytes) -> Line:
     values = json.loads(raw)
-    return KINDS[values["kind"]].model_validate(values)
+    kind = values.get("kind") if isinstance(values, dict) else None
+    if str(kind) not in KINDS:
+        raise ValueError(f"its kind is {kind!r}, not one of {', '.join(KINDS)}")
+    return KINDS[kind].model_validate(values)
 
 
 def _check_format(header: Header, path: str) -> None:
