@@ -1,9 +1,7 @@
 """Trace files: what a reader gets of a whole one, of a damaged one, and of what is none."""
 
-import errno
 import io
 import json
-import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,68 +13,21 @@ from zstandard import ZstdDecompressor
 
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.frames import pack, unpack
-from merchgraph.runtime.ledger import Call, Usage
+from merchgraph.runtime.ledger import Usage
 from merchgraph.runtime.trace import (
-    CallLine,
-    CaseLine,
-    CloseLine,
     EndLine,
     Header,
-    Line,
     NodeLine,
     Run,
     RunLine,
-    ToolLine,
 )
 from merchgraph.runtime.trace_file import Writer, read
-
-REQUEST = {"user": "ann", "candidates": ["tea", "jam"]}
-ASKED = {"model": "m/1", "messages": [{"type": "human", "content": "Tea?"}], "options": {}}
-CALL = CallLine(
-    key="k", lane="tea", node="nli", agent="nli", request=ASKED,
-    chunks=[{"content": "Yes", "response_metadata": {"finish_reason": "stop"}}],
-    call=Call(agent="nli", model="m/1", seconds=0.25, prompt_tokens=3),
-)  # fmt: skip
-TOOL = ToolLine(key="t", node="retrieve", name="retrieve", args={"n": 2}, value=[1, 2.5, "x"])
-
-
-def lines(run: str, *, same_as: str = "") -> list[Line]:
-    """A run of the case 7; the second one refers to the answers of the first."""
-    calls: list[Line] = [CALL, TOOL]
-    if same_as:
-        calls = [
-            CallLine(key="k", lane="tea", node="nli", agent="nli", at_s=1.5, same_as=same_as),
-            ToolLine(key="t", node="retrieve", name="retrieve", same_as=same_as),
-        ]
-    usage = Usage(calls=1, seconds=0.25)
-    return [
-        RunLine(run=run, case="7", system=run[2:], graph="arag", context={"k": 2}),
-        *calls,
-        NodeLine(node="nli", lane="tea", finished_s=0.3),
-        EndLine(output={"r": [run]}, metrics={"Hit@5": 1.0}, usage=usage, seconds=0.5),
-    ]
-
-
-GROUPS: list[list[Line]] = [
-    [Header(made="2026-01-01", prompts={"arag/nli.md": "ab"}, params={"suite": "arag"})],
-    [CaseLine(case={"id": "7", "request": REQUEST, "truth": {}})],
-    lines("7/a"),
-    lines("7/b", same_as="7/a"),
-    [CloseLine(runs=2)],
-]
+from tests.runtime.small_trace import ASKED, CALL, GROUPS, REQUEST, TOOL, lines, write
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return write(tmp_path / "x.jsonl.zst", GROUPS)
-
-
-def write(path: Path, groups: list[list[Line]]) -> Path:
-    writer = Writer(path)
-    for group in groups:
-        writer.append(group)
-    writer.close()
-    return path
 
 
 def told(run: Run) -> dict[str, Any]:
@@ -227,61 +178,6 @@ def test_a_later_format_asks_for_an_update(tmp_path: Path) -> None:
 def test_a_path_that_cannot_be_read_is_named(name: str, why: str, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=rf"cannot be read: {why}.*; give the path of a \.jsonl"):
         read(tmp_path / name)
-
-
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [
-        ("", "Is a directory"),
-        ("x" * 300, "File name too long"),
-        ("file/x.zst", "Not a directory|File exists"),
-        ("/dev/null", "is no ordinary file"),
-        ("/proc/x.zst", "No such file"),
-    ],
-)
-def test_a_path_that_cannot_be_written_is_named(name: str, why: str, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(SetupError, match=rf"The trace .*({why}).*; give another path\."):
-        Writer(tmp_path / name)
-
-
-def test_two_writers_of_one_file_are_one_too_many(file: Path) -> None:
-    writer = Writer(file)
-    before = file.read_bytes()
-    with pytest.raises(SetupError, match=r"is recording into '.*x.jsonl.zst'; wait for it, or"):
-        Writer(file)
-    assert file.read_bytes() == before
-    writer.close()
-    Writer(file).close()
-
-
-def test_a_full_disk_leaves_the_file_whole(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, really = file.read_bytes(), os.write
-    writer = Writer(file)
-
-    def half(descriptor: int, data: bytes) -> int:
-        if len(data) < 60:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return really(descriptor, data[: len(data) // 2])
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", half)
-        with pytest.raises(
-            SetupError, match=r"cannot be written: No space left on device; what it"
-        ):
-            writer.append(lines("7/c"))
-    assert file.read_bytes() == before
-    writer.append(lines("7/c"))
-    writer.close()
-    assert list(read(file).runs) == ["7/a", "7/b", "7/c"]
-
-
-def test_a_write_in_pieces_is_the_same_write(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    really = os.write
-    monkeypatch.setattr(os, "write", lambda to, data: really(to, data[:7]))
-    assert write(tmp_path / "y.jsonl.zst", GROUPS).read_bytes() == file.read_bytes()
 
 
 JSON = st.recursive(
