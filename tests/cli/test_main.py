@@ -18,7 +18,7 @@ HELP = {
     ("eval",): ["arag", "recall", "retrieval"],
     ("eval", "arag"): ["--limit", "--model", "--data", "--targets", "--systems", "--record"],
     ("eval", "recall"): ["--data", "--targets"],
-    ("replay",): ["FILE", "--html", "exit code 1"],
+    ("replay",): ["--html", "exit code 1"],
     ("trace",): ["show", "diff", "export"],
     ("studio",): ["--port", "--skip-prepare"],
     ("doctor",): ["exit code 1"],
@@ -112,7 +112,7 @@ def test_an_unknown_suite_is_named(typed: Any) -> None:
     assert ended.out == ""
 
 
-@pytest.mark.parametrize("verb", ["prepare", "eval retrieval", "eval recall", "eval arag"])
+@pytest.mark.parametrize("verb", ["prepare", "eval retrieval", "eval recall"])
 def test_every_verb_names_an_unknown_shop(typed: Any, sentence: Any, verb: str) -> None:
     ended = typed(*verb.split(), "--data", "complete_jurney")
     assert "did you mean 'complete_journey'?" in sentence(ended)
