@@ -152,13 +152,13 @@ class ChatModel(BaseChatModel):
         try:
             while (chunk := await relay.chunks.get()) is not None:
                 yield chunk
-            done = await pumping
-            if relay.whole:
-                self._enter(done, sum(relay.whole[1:], start=relay.whole[0]), enter)
+            await pumping
         finally:
             pumping.cancel()
-            # to its end: a request that is broken off stands on the ledger before its reader goes on
-            await asyncio.gather(pumping, return_exceptions=True)
+            # also where the reader has broken off: what was sent belongs on the ledger
+            [done] = await asyncio.gather(pumping, return_exceptions=True)
+            if relay.whole and not isinstance(done, BaseException):
+                self._enter(done, sum(relay.whole[1:], start=relay.whole[0]), enter)
 
     def _generate(
         self,

@@ -131,6 +131,7 @@ class Recorder:
         with use_take(take), use_tape(tape):
             yield take
         if take.over:
+            tape.settle()
             take.check_all_asked()
             self._write(take, case)
 

@@ -80,6 +80,7 @@ class Tape:
     endpoints: dict[str, JsonObject] = field(default_factory=dict)
     _asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     _began: float = field(default_factory=time.monotonic)
+    _streams: list[_Taking] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
@@ -100,6 +101,7 @@ class Tape:
                 result = await live(taking.enter)
                 taking.chunks += [message_json(reply) for reply in result.generations[:1]]
             line = taking.kept
+            assert line is not None, "what was watched is kept"
         if line.fault:
             raise as_error(line.fault)
         return as_result(line.chunks)
@@ -120,6 +122,7 @@ class Tape:
                 raise as_error(line.fault)
             return
         taking = _Taking(self, place, asked)
+        self._streams.append(taking)
         with taking.watched():
             async with aclosing(live(taking.enter)) as pieces:
                 async for piece in pieces:
@@ -164,6 +167,14 @@ class Tape:
         assert isinstance(line, ToolLine), f"{place} is the place of a call"
         value: JsonObject = line.value
         return value
+
+    def settle(self) -> None:
+        """The run is over: keep streams whose reader has stopped too, and whose end is still to come.
+
+        LangChain leaves it to the event loop to close what a reader has broken off.
+        """
+        for taking in self._streams:
+            taking.keep(UNREAD)
 
     def unused(self) -> list[Answer]:
         """What was recorded and nobody asked for."""
@@ -219,6 +230,10 @@ class _Taking:
     asked: JsonObject
     chunks: list[JsonObject] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    kept: CallLine | None = None
+
+    def __post_init__(self) -> None:
+        self._site, self._began = here(), self.tape.seconds
 
     def enter(self, call: Call) -> None:
         """Put the request on the ledger."""
@@ -228,23 +243,24 @@ class _Taking:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Take down what the block is answered, or how it fails."""
-        began, fault = self.tape.seconds, None
         try:
             yield
         except SetupError:
             raise
         except (MerchgraphError, asyncio.CancelledError) as error:
-            fault = as_fault(error)
-            self._keep(began, fault)
+            self.keep(as_fault(error))
             raise
         except GeneratorExit:  # its reader has read enough, and will in the replay
-            self._keep(began, UNREAD)
+            self.keep(UNREAD)
             raise
-        self._keep(began)
+        self.keep()
 
-    def _keep(self, began: float, fault: Fault | None = None) -> None:
+    def keep(self, fault: Fault | None = None) -> None:
+        """Put the answer on the tape, once."""
+        if self.kept is not None:
+            return
         self.kept = CallLine(
-            **self.place._asdict(), node=here().node, agent=here().agent, at_s=began,
+            **self.place._asdict(), node=self._site.node, agent=self._site.agent, at_s=self._began,
             request=self.asked, chunks=self.chunks, fault=fault,
             call=self.calls[0] if self.calls else None,
         )  # fmt: skip

@@ -109,7 +109,7 @@ def _take(trace: Trace, group: Group) -> None:
 def _line(raw: bytes) -> Line:
     values = json.loads(raw)
     kind = values.get("kind") if isinstance(values, dict) else None
-    if str(kind) not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"its kind is {kind!r}, not one of {', '.join(KINDS)}")
     return KINDS[kind].model_validate(values)
 

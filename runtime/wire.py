@@ -14,7 +14,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from merchgraph.runtime.log import HIDDEN, SECRET_VALUE
 from merchgraph.runtime.settings import settings
@@ -25,7 +25,7 @@ NOT_SENT = {"id", "response_metadata", "usage_metadata"}
 """What a reply carries that no server is told when it stands in a later request."""
 
 
-_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
+_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
 
 
 def as_plain(value: Any) -> Any:
