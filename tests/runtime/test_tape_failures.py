@@ -108,10 +108,14 @@ def _raise(error: BaseException) -> Callable[[], Any]:
 
 async def test_a_request_that_was_stopped_is_stopped_again_at_once() -> None:
     tape = Tape("run", "record")
-    with scripted({"judge": Always(GRADES[1])}, name="s", delay_s=30) as model, use_tape(tape):
-        with collect() as paid, pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):
-                await grade(model)
+    with (
+        scripted({"judge": Always(GRADES[1])}, name="s", delay_s=30) as model,
+        use_tape(tape),
+        collect() as paid,
+        pytest.raises(TimeoutError),
+    ):
+        async with asyncio.timeout(0.05):
+            await grade(model)
     with use_tape(again(tape)), collect() as charged, pytest.raises(Stopped):
         await grade("scripted/s")
     assert [call.failed for call in charged] == [True]
@@ -146,9 +150,9 @@ async def test_what_was_not_answered_is_asked_again_and_only_that() -> None:
         await failing(model, EndpointError)
         await grade(model, "jam")
     missing = again(tape, "record_missing")
-    with scripted({"judge": [GRADES[7], GRADES[8]]}, name=model.split("/")[1]) as model:
-        with use_tape(missing):
-            stars = [(await grade(model, text)).stars for text in ("tea", "jam", "new")]
+    name = model.split("/")[1]
+    with scripted({"judge": [GRADES[7], GRADES[8]]}, name=name) as model, use_tape(missing):
+        stars = [(await grade(model, text)).stars for text in ("tea", "jam", "new")]
     assert stars == [7, 2, 8]
     assert missing.fresh == 2
     replay = again(missing)
