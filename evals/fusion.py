@@ -12,7 +12,7 @@ all, S signals.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -27,6 +27,8 @@ from merchgraph.runtime.errors import DataError
 
 Floats = NDArray[np.float64]
 CUTOFF = 5
+STRENGTHS = (1.0, 10.0, 100.0, 1e6)
+"""Times l2; the last one leaves a signal out."""
 
 
 class Slate(NamedTuple):
@@ -72,12 +74,17 @@ def slate(result: Result, target: str) -> Slate:
     return Slate(values, items.index(target))
 
 
-def fit(slates: Sequence[Slate], *, l2: float = 1.0, folds: int = 5) -> Fit:
+def fit(
+    slates: Sequence[Slate], *, l2: float = 1.0, careful: Collection[Signal] = (), folds: int = 5
+) -> Fit:
     """The weights of greatest penalised likelihood, and their cross-validated NDCG@5.
 
     Args:
         slates: two or more, all with the same signals.
         l2: 1 / variance of the prior of a weight.
+        careful: signals that few slates know, which so few could mislead: their l2 is the largest of
+            `STRENGTHS` whose held-out likelihood, on the slates that know them, is within one standard
+            error of the best one's.
         folds: parts of the cross-validation; slate n is in part n mod folds.
 
     Raises:
@@ -87,14 +94,44 @@ def fit(slates: Sequence[Slate], *, l2: float = 1.0, folds: int = 5) -> Fit:
         raise DataError(f"There are {len(slates)} slates to fit on; at least 2 are needed.")
     names = sorted(slates[0].signals)
     choices = [_choice(one, names, number) for number, one in enumerate(slates, start=1)]
-    parts = min(folds, len(choices))
-    held_out = []
-    for part in range(parts):
-        weights = _weights([c for n, c in enumerate(choices) if n % parts != part], l2)
-        held_out += [choice.judged(weights) for choice in choices[part::parts]]
-    gains = [row[f"NDCG@{CUTOFF}"] for row in many(held_out, k=CUTOFF)]
-    fitted = _weights(choices, l2).tolist()
+    doubted = np.array([name in careful for name in names])
+    held_out = {
+        strength: _held_out(choices, np.where(doubted, l2 * strength, l2), min(folds, len(choices)))
+        for strength in (STRENGTHS if doubted.any() else (1.0,))
+    }
+    telling = [n for n, choice in enumerate(choices) if np.any(choice.table[:, doubted])]
+    strength = _strongest(choices, held_out, telling)
+    judged = [choice.judged(w) for choice, w in zip(choices, held_out[strength], strict=True)]
+    gains = [row[f"NDCG@{CUTOFF}"] for row in many(judged, k=CUTOFF)]
+    fitted = _weights(choices, np.where(doubted, l2 * strength, l2)).tolist()
     return Fit(dict(zip(names, fitted, strict=True)), float(np.mean(gains)), len(choices))
+
+
+def _held_out(choices: Sequence[_Choice], l2: Floats, parts: int) -> list[Floats]:
+    """Per slate the weights that were fitted without its part."""
+    weights = [
+        _weights([c for n, c in enumerate(choices) if n % parts != part], l2)
+        for part in range(parts)
+    ]
+    return [weights[number % parts] for number in range(len(choices))]
+
+
+def _strongest(
+    choices: Sequence[_Choice], held_out: Mapping[float, Sequence[Floats]], telling: Sequence[int]
+) -> float:
+    """The one-standard-error rule of the lasso (Hastie, Tibshirani, Friedman, section 7.10)."""
+    if len(held_out) == 1 or not telling:
+        return max(held_out)
+    told = {
+        strength: np.array([choices[n].log_odds(weights[n]) for n in telling])
+        for strength, weights in held_out.items()
+    }
+    best = max(told.values(), key=lambda row: float(row.mean()))
+    return max(
+        strength
+        for strength, row in told.items()
+        if (best - row).mean() <= (best - row).std() / math.sqrt(len(telling))
+    )
 
 
 class _Choice(NamedTuple):
@@ -102,6 +139,12 @@ class _Choice(NamedTuple):
 
     table: Floats
     target: int
+
+    def log_odds(self, weights: Floats) -> float:
+        """log P(target)."""
+        sums = self.table @ weights
+        top = float(sums.max())
+        return float(sums[self.target]) - top - math.log(float(np.exp(sums - top).sum()))
 
     def judged(self, weights: Floats) -> Judged:
         """The order that the graph would give it; items are named by their row."""
@@ -128,8 +171,8 @@ def _choice(one: Slate, names: Sequence[Signal], number: int) -> _Choice:
     return _Choice(np.array([normalised(one.signals[name]) for name in names]).T, one.target)
 
 
-def _weights(choices: Sequence[_Choice], l2: float) -> Floats:
-    """(S,) — argmax of sum log softmax(X w)[target] - l2 / 2 |w|^2, which is concave."""
+def _weights(choices: Sequence[_Choice], l2: Floats) -> Floats:
+    """(S,) — argmax of sum log softmax(X w)[target] - sum l2 / 2 w^2, concave; l2: (S,) — per signal."""
     with bench("Fitting weights"):
         from scipy.optimize import minimize
     table = np.concatenate([choice.table for choice in choices])  # (N, S)
@@ -142,7 +185,7 @@ def _weights(choices: Sequence[_Choice], l2: float) -> Floats:
         sums -= np.repeat(np.maximum.reduceat(sums, starts), sizes)
         whole = np.add.reduceat(np.exp(sums), starts)  # (C,)
         odds = np.exp(sums) / np.repeat(whole, sizes)
-        value = np.log(whole).sum() - sums[targets].sum() + l2 / 2 * (w @ w)
+        value = np.log(whole).sum() - sums[targets].sum() + l2 @ (w * w) / 2
         return float(value), odds @ table - table[targets].sum(axis=0) + l2 * w
 
     found: Any = minimize(loss, np.zeros(table.shape[1]), jac=True, method="L-BFGS-B")

@@ -2,14 +2,14 @@
 
 A conditional logit on that week's slates (`evals/fusion.py`). The tools' signals are known for all of
 them, the model's (`nli`, `rank`) for the few that it has judged; where a signal is unknown it adds
-nothing, so that a thousand slates weigh the tools and some dozens the model.
+nothing. So a thousand slates weigh the tools, and some dozens the model, whose weights are shrunk as far
+as the held-out slates allow: a model at chance gets none, and a strong one keeps its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -78,11 +78,11 @@ async def fitted(
         at_once: cases that run at the same time.
         progress: told after each case.
     """  # fmt: skip
-    judged: list[Slate] = []
+    judged: dict[str, Slate] = {}
     if judge is not None:
         week = _Week(shops, judge, recorder.cases(VALIDATION))
         await evaluate(week, limit=limit, recorder=recorder, at_once=at_once, progress=progress)
-        judged = [week.found[case] for case in sorted(week.found)]
+        judged = week.found
     with recorder.recorder.run("fit") as take:
         found = await on_tape("fit", lambda: _fit(shops, judged), Weights)
         take.answered(found.model_dump(), {}, Usage())
@@ -122,22 +122,22 @@ class _Week:
         return ranking_metrics(ranking, relevant)
 
 
-def _fit(shops: Shops, judged: Sequence[Slate]) -> Weights:
-    tools = []
+def _fit(shops: Shops, judged: Mapping[str, Slate]) -> Weights:
+    alone, both = [], [judged[case] for case in sorted(judged)]
     for case in draw(shops.cases("validation"), limit=SLATES):
         target = case.request["candidates"].index(case.truth["relevant"][0])
-        tools.append(Slate(shops.signals(case), target))
-    alone = fit(tools)
-    found = Weights(tools=alone.weights, tools_ndcg=alone.ndcg, slates=len(tools))
+        known: Mapping[Signal, Sequence[float | None]] = shops.signals(case)
+        alone.append(Slate(known, target))
+        if f"{VALIDATION}{case.id}" not in judged:
+            unknown = dict.fromkeys(MODEL_SIGNALS, [None] * len(case.request["candidates"]))
+            both.append(Slate({**known, **unknown}, target))
+    tools = fit(alone)
+    found = Weights(tools=tools.weights, tools_ndcg=tools.ndcg, slates=len(alone))
     if not judged:
         return found
-    unknown: dict[Signal, Any] = {
-        name: [None] * len(next(iter(tools[0].signals.values()))) for name in MODEL_SIGNALS
-    }
-    whole = [Slate({**one.signals, **unknown}, one.target) for one in tools] + list(judged)
-    together = fit(whole)
+    full = fit(both, careful=MODEL_SIGNALS)
     return found.model_copy(
-        update={"full": together.weights, "full_ndcg": together.ndcg, "judged": len(judged)}
+        update={"full": full.weights, "full_ndcg": full.ndcg, "judged": len(judged)}
     )
 
 

@@ -113,3 +113,23 @@ def test_slates_that_cannot_be_fitted_are_named(slates: Any, told: list[str]) ->
     with pytest.raises(DataError) as failure:
         fit(slates)
     assert all(part in str(failure.value) for part in told), str(failure.value)
+
+
+def half_judged(nli: float, slates: int = 400, judged: int = 40) -> list[Slate]:
+    """Slates of which few know the judge's signal; the others' targets are drawn without it."""
+    told = planted({"copurchase": 1.0, "nli": nli}, judged, seed=1)
+    untold = planted({"copurchase": 1.0}, slates, seed=2)
+    return told + [Slate({**one.signals, "nli": [None] * ITEMS}, one.target) for one in untold]
+
+
+def test_a_judge_at_chance_is_left_out_and_a_good_one_kept() -> None:
+    careful = [fit(half_judged(nli), careful=["nli"]).weights for nli in (0.0, 1.5)]
+    assert abs(careful[0]["nli"]) < 0.02
+    assert careful[1]["nli"] > 0.7
+    assert careful[0]["copurchase"] == pytest.approx(1.0, abs=0.15)
+
+
+def test_care_takes_nothing_from_signals_that_all_slates_know() -> None:
+    slates = half_judged(1.5)
+    plain, careful = fit(slates), fit(slates, careful=["nli"])
+    assert careful.weights["copurchase"] == pytest.approx(plain.weights["copurchase"], abs=0.05)
