@@ -79,7 +79,9 @@ class TraceText:
         longest = max((len(run.id) for run in runs), default=0)
         table.add_column("run", overflow="fold", min_width=min(longest, LONGEST_ID))
         # an evaluation's runs are named by case and system already
-        told = any(run.id != f"{run.begin.case}/{run.begin.system}" for run in runs)
+        told = any(
+            run.begin.case and run.id != f"{run.begin.case}/{run.begin.system}" for run in runs
+        )
         for heading in ("case", "system") if told else ():
             table.add_column(heading, overflow="fold")
         for heading in ("calls", "tokens", "model s", *names):
