@@ -156,9 +156,10 @@ async def _suite(player: _Player, about: Mapping[str, Any], telling: Telling) ->
         if all(f"{key}/{system}" in trace.runs for system in systems)
     ]
     if not finished:
+        remedy = "Record on: the same `merchgraph eval` goes on where it stopped."
         raise SetupError(
-            f"The trace {trace.path!r} has no case that all {len(systems)} systems have answered; "
-            "record on: the same `merchgraph eval` goes on where it stopped."
+            f"The trace {trace.path!r} has no case that all {len(systems)} systems have answered. "
+            f"{trace.problems[0] if trace.problems else remedy}"
         )
     suite = make(name, params, finished)
     await suite.prepare(player, telling("fitting"))
