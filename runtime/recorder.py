@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,6 @@ class Recorder:
             self.trace = read(path)
         else:
             self._open(params or {})
-        self._unplayed = self._by_content() if mode != "record" else {}
 
     def _open(self, params: JsonObject) -> None:
         """Take the file, and only then read it: nobody else writes between the two."""
@@ -176,7 +176,8 @@ class Recorder:
                 self._numbered += 1
             return f"run-{self._numbered}"
 
-    def _by_content(self) -> dict[str, deque[str]]:
+    @cached_property
+    def _unplayed(self) -> dict[str, deque[str]]:
         """The runs of a graph by what was run, in the order of the file."""
         found: dict[str, deque[str]] = {}
         for run in self.trace.runs.values():
