@@ -55,7 +55,7 @@ class Taped:
                 raise
             except MerchgraphError as error:
                 failed = error
-                take.failed(str(error), Usage.of(error.calls))
+                take.failed(str(error) or type(error).__name__, Usage.of(error.calls))
         if failed is not None:
             raise failed
 
