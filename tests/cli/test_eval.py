@@ -118,7 +118,7 @@ def test_a_file_of_other_settings_or_none_of_ours_is_left_as_it_is(
     evaluate("--record", str(file), systems="popularity")
     before = file.read_bytes()
     told = sentence(evaluate("--record", str(file)))
-    assert "was recorded with params = " in told
+    assert "was recorded with systems = 'popularity', now it is" in told
     assert told.endswith("record into another file.")
     note = tmp_path / "note.md"
     note.write_text("# A note\n")

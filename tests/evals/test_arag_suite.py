@@ -188,7 +188,10 @@ def test_a_mistake_ends_the_sitting_and_keeps_what_was_finished(data: str, file:
     assert finished
     sitting.record(3)
     assert finished <= set(read(file).runs)
-    with scripted(REPLIES, name="e") as model, pytest.raises(SetupError, match="with params = "):
+    with (
+        scripted(REPLIES, name="e") as model,
+        pytest.raises(SetupError, match="with seed = 0, now it is 1"),
+    ):
         asyncio.run(run_suite(suite(data, model, systems=FEW, seed=1), limit=3, path=file))
 
 

@@ -124,7 +124,7 @@ def read_order() -> list[str]:
 def test_other_settings_need_another_file_and_ask_nothing(file: Path) -> None:
     sit(Counting(), 2, file)
     other = Counting(params=Settings(shop="large"))
-    with pytest.raises(SetupError, match=r"params = \{'shop': 'tiny'\}, now it is \{'shop': 'la"):
+    with pytest.raises(SetupError, match=r"with shop = 'tiny', now it is 'large'"):
         sit(other, 2, file)
     assert (other.prepared, other.looked_up) == (0, [])
 
