@@ -195,11 +195,20 @@ class Recorder:
             return ""
         wanted = (graph, as_json(request), as_json(context))
         with self._lock:
-            if alike := self._unplayed.get(_content(*wanted)):
+            if alike := self._unplayed.get(_content(*wanted)) or self._like(*wanted):
                 return alike.popleft()
         if self.mode == "replay":
             raise TapeError(_no_run(self.trace, *wanted))
         return ""
+
+    def _like(self, graph: str, request: JsonObject, context: JsonObject) -> deque[str] | None:
+        """Runs that an earlier version recorded, which did not know all of today's settings."""
+        for runs in filter(None, self._unplayed.values()):
+            begin = self.trace.runs[runs[0]].begin
+            asked = begin.graph == graph and _within(begin.request, request)
+            if asked and _within(begin.context, context):
+                return runs
+        return None
 
     def close(self) -> None:
         """End the sitting in order."""
@@ -220,13 +229,12 @@ def _check_same(before: Header, now: Header, path: str) -> None:
     Raises:
         SetupError: naming what differs.
     """
-    settings = [name for name in {**before.params, **now.params}
-                if before.params.get(name) != now.params.get(name)]  # fmt: skip
-    if settings:
+    was, is_now = _flat(before.params), _flat(now.params)
+    if settings := [name for name in {**was, **is_now} if was.get(name) != is_now.get(name)]:
         name = settings[0]
         raise SetupError(
-            f"The trace {path!r} was recorded with {name} = {before.params.get(name)!r}, now it is "
-            f"{now.params.get(name)!r}; record into another file."
+            f"The trace {path!r} was recorded with {name} = {was.get(name)!r}, now it is "
+            f"{is_now.get(name)!r}; record into another file."
         )
     if changed := [name for name, was in before.prompts.items() if now.prompts.get(name) != was]:
         raise SetupError(
@@ -235,8 +243,19 @@ def _check_same(before: Header, now: Header, path: str) -> None:
         )
 
 
+def _flat(params: JsonObject) -> JsonObject:
+    """Settings without the group that they stand in."""
+    groups = {name: value for name, value in params.items() if isinstance(value, dict)}
+    single = {name: value for name, value in params.items() if name not in groups}
+    return single | {name: value for group in groups.values() for name, value in group.items()}
+
+
 def _content(graph: str, request: JsonObject, context: JsonObject) -> str:
     return key_of({"graph": graph, "request": request, "context": context})
+
+
+def _within(some: JsonObject, every: JsonObject) -> bool:
+    return all(name in every and every[name] == value for name, value in some.items())
 
 
 def _brief(line: Answer) -> Line:

@@ -1,0 +1,53 @@
+"""The recordings in `evals/traces` give the same numbers today, without model, server or data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+import merchgraph.evals.suites.arag_shop as arag_shop
+import merchgraph.graphs.arag as arag
+from merchgraph.evals.replay import replay_file
+from merchgraph.runtime.trace_file import read
+
+ROOT = Path(__file__).resolve().parents[2]
+TRACES = sorted((ROOT / "evals" / "traces").rglob("*.jsonl.zst"))
+LARGEST = 3_000_000
+"""Bytes that all of them may take together."""
+PER_CALL = 2_000
+
+
+def no_data(*_: object, **__: object) -> NoReturn:
+    raise AssertionError("a replay asked for the shop's data")
+
+
+def test_there_are_traces_and_they_are_small() -> None:
+    assert TRACES
+    assert sum(trace.stat().st_size for trace in TRACES) <= LARGEST
+
+
+@pytest.mark.parametrize("path", TRACES, ids=lambda path: f"{path.parent.name}/{path.name}")
+async def test_a_committed_trace_replays(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (arag, arag_shop):
+        monkeypatch.setattr(module, "shop", no_data)
+    found = await replay_file(path)
+    assert [f"{one.run}: {one.told}" for one in found.differences] == []
+    assert found.problems == []
+    assert not found.unfinished
+    assert found.prompts == [], "prompts were changed; record the trace anew if that is meant"
+    assert found.report is not None
+    assert found.report.n >= 10
+    assert found.runs == len(read(path).runs)
+
+
+@pytest.mark.parametrize("path", TRACES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_committed_trace_is_whole_and_small(path: Path) -> None:
+    trace = read(path)
+    calls = sum(len(run.calls) for run in trace.runs.values())
+    assert trace.closed
+    assert calls > 500
+    assert path.stat().st_size < PER_CALL * calls
+    errors: dict[str, Any] = {run.id: run.end.error for run in trace.runs.values() if run.end.error}
+    assert errors == {}
