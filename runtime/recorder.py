@@ -40,7 +40,7 @@ UNSHARED = ("clock", "seed")
 
 
 class Recorder:
-    """A trace file that is being recorded or replayed.
+    """A trace file that is being recorded or replayed; `begun` counts the runs of the sitting.
 
     Args:
         path: the file; recording goes on at its end.
@@ -67,6 +67,7 @@ class Recorder:
         self._shared: Shelf = {}
         self._lock = threading.Lock()
         self._writer: Writer | None = None
+        self.begun = 0
         self._written = self._numbered = 0
         if mode == "replay":
             self.trace = read(path)
@@ -113,6 +114,7 @@ class Recorder:
             system: the evaluation's system.
         """
         run = run or self._free_id()
+        self.begun += 1
         known = self.trace.runs.get(run)
         if known is None and self.mode == "replay":
             why = "".join(f" {problem}" for problem in self.trace.problems[:1])

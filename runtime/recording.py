@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.recorder import Recorder
 from merchgraph.runtime.take import Take, taken
 from merchgraph.runtime.tape import Mode
@@ -31,7 +32,11 @@ def recorded(
     params: JsonObject | None = None,
     share: bool = False,
 ) -> Iterator[Recorder]:
-    """Record every graph that is run inside the block; see `Recorder` for the arguments."""
+    """Record every graph that is run inside the block; see `Recorder` for the arguments.
+
+    Raises:
+        SetupError: as `Recorder`; or no graph was run, or none that could see the block.
+    """
     recorder = Recorder(path, mode, params=params, share=share)
     token = _recorder.set(recorder)
     try:
@@ -41,6 +46,11 @@ def recorded(
         raise
     else:
         recorder.close()
+        if not recorder.begun:
+            raise SetupError(
+                f"No graph ran inside the block of {str(path)!r}; one in a thread or an event loop "
+                "that was there before cannot see it: begin it inside, in a copy of the context."
+            )
     finally:
         _recorder.reset(token)
 

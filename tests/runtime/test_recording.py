@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Iterator
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,27 @@ def test_what_stands_around_the_block_changes_nothing(file: Path) -> None:
         after = arag.run(REQUEST, context)
     assert list(read(file).runs) == ["run-1"]
     assert before.ranking == then.ranking == after.ranking
+
+
+def test_a_block_that_its_graph_cannot_see_is_no_silent_live_run(file: Path) -> None:
+    with scripted(replies(), name="r"), asyncio.Runner() as runner:
+        context = Context(model="scripted/r", k=2)
+        then = runner.run(arag.arun(REQUEST, context))  # the runner keeps this context
+        for block in (recorded, replayed):
+            with (
+                pytest.raises(
+                    SetupError, match=r"No graph ran inside the block of .*x\.jsonl\.zst"
+                ),
+                block(file),
+            ):
+                runner.run(arag.arun(REQUEST, context))
+        with recorded(file):
+            runner.run(arag.arun(REQUEST, context), context=copy_context())
+        with replayed(file):
+            assert (
+                runner.run(arag.arun(REQUEST, context), context=copy_context()).ranking
+                == then.ranking
+            )
 
 
 async def test_a_notebook_records_with_a_loop_of_its_own_running(file: Path) -> None:
