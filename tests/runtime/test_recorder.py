@@ -22,7 +22,7 @@ from merchgraph.runtime.scripted import Always, scripted
 from merchgraph.runtime.structured import ask
 from merchgraph.runtime.tape import Mode
 from merchgraph.runtime.trace_file import read
-from tests.runtime.test_tape import GRADES, Grade, grade, said
+from tests.runtime.test_tape import GRADES, Grade, chunks, grade, said
 
 Work = Callable[[], Awaitable[Any]]
 ALWAYS = {"judge": Always(GRADES[4])}
@@ -192,6 +192,17 @@ def test_a_recording_with_other_settings_or_prompts_is_kept_apart(
     assert file.read_bytes() == before
     monkeypatch.undo()
     Recorder(file, params={"suite": "arag", "params": {"k": 5}}).close()
+
+
+def test_a_stream_that_its_reader_left_as_the_last_thing_of_a_run_is_in_the_file(
+    file: Path,
+) -> None:
+    async def first_word() -> str:
+        return str((await chunks("scripted/s", read=1))[0].content)
+
+    with scripted({"writer": Always("a green tea")}, name="s"):
+        recorded(file, {"a": first_word})
+    assert replayed(file, "a", first_word) == "a "
 
 
 def test_two_recorders_of_one_file_are_one_too_many(file: Path) -> None:

@@ -1,11 +1,14 @@
 """Failures on the tape, what may be asked anew, what runs may share, and where a replay refuses."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from merchgraph.runtime.errors import (
     BudgetError,
@@ -19,7 +22,7 @@ from merchgraph.runtime.errors import (
     ToolError,
 )
 from merchgraph.runtime.faults import UNREAD, Stopped, as_error, as_fault
-from merchgraph.runtime.ledger import at, collect
+from merchgraph.runtime.ledger import Call, Usage, at, collect
 from merchgraph.runtime.models import chat_model
 from merchgraph.runtime.playing import now, on_tape, rng, use_tape
 from merchgraph.runtime.scripted import Always, Replies, scripted
@@ -240,6 +243,15 @@ async def test_another_run_is_served_in_the_same_lane_and_as_often_only(mode: Mo
 def test_an_unread_reply_is_a_failure_of_its_own() -> None:
     assert isinstance(as_error(UNREAD), TapeError)
     assert "unknown" not in str(as_error(UNREAD))
+
+
+@given(st.lists(st.floats(0, 1e6), max_size=9), st.randoms())
+def test_a_bill_has_the_same_bits_in_whatever_order_its_calls_ended(
+    seconds: list[float], dice: random.Random
+) -> None:
+    calls = [Call(agent="a", model="m", seconds=s, waited_s=s / 3, cost_usd=s / 7) for s in seconds]
+    mixed = dice.sample(calls, len(calls))
+    assert Usage.of(mixed).model_dump_json() == Usage.of(calls).model_dump_json()
 
 
 async def test_runs_side_by_side_ask_their_own_tapes() -> None:
