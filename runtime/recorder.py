@@ -19,9 +19,10 @@ from pydantic import BaseModel
 
 from merchgraph.runtime.errors import SetupError, TapeError
 from merchgraph.runtime.playing import use_tape
+from merchgraph.runtime.shared import Shared
 from merchgraph.runtime.software import prompt_hashes, versions
 from merchgraph.runtime.take import Take, as_json, use_take
-from merchgraph.runtime.tape import Answer, Mode, Place, Shelf, Tape, shelf
+from merchgraph.runtime.tape import Answer, Mode, Tape, shelf
 from merchgraph.runtime.trace import (
     CallLine,
     CaseLine,
@@ -35,8 +36,6 @@ from merchgraph.runtime.trace import (
 )
 from merchgraph.runtime.trace_file import Writer, read
 from merchgraph.runtime.wire import as_plain, hide, key_of
-
-UNSHARED = ("clock", "seed")
 
 
 class Recorder:
@@ -64,7 +63,7 @@ class Recorder:
         self.mode: Mode = mode
         self.share = share
         self.trace = Trace(path=str(path))
-        self._shared: Shelf = {}
+        self._shared = Shared()
         self._lock = threading.Lock()
         self._writer: Writer | None = None
         self.begun = 0
@@ -100,7 +99,7 @@ class Recorder:
         writer.append([header])
         self.trace.headers.append(header)
         for run in self.trace.runs.values():
-            self._offer(run)
+            self._shared.offer(run)
 
     @contextmanager
     def run(
@@ -128,7 +127,7 @@ class Recorder:
             tape.own = shelf([*known.calls, *known.tools])
             tape.endpoints = {**known.end.endpoints}
         if self.mode != "replay" and self.share:
-            tape.shared = self._shared
+            tape.shared = self._shared.get
         take = Take(begin, tape, known)
         with use_take(take), use_tape(tape):
             yield take
@@ -155,21 +154,10 @@ class Recorder:
                 begin = begin.model_copy(update={"request": {}})  # `read` takes the case's
             self._writer.append([begin, *answers, *run.nodes, run.end])
             self._written += 1
-            self.trace.runs[run.id] = run
-            self._offer(run)
-
-    def _offer(self, run: Run) -> None:
-        """Put what is sure to be answered the same again on the shelf of all runs."""
-        lines: list[Answer] = [*run.calls, *run.tools]
-        for line in lines:
-            sure = not line.fault and (
-                line.request.get("options", {}).get("temperature") == 0
-                if isinstance(line, CallLine)
-                else line.name not in UNSHARED
-            )
-            if sure:
-                origin = line.model_copy(update={"same_as": line.same_as or run.id})
-                self._shared.setdefault(Place(line.key, line.lane, line.occurrence), origin)
+            self._shared.offer(run)
+            # the rest of it is in the file; a long evaluation would fill the memory
+            end = run.end.model_copy(update={"output": None})
+            self.trace.runs[run.id] = Run(begin=begin, end=end, header=run.header)
 
     def _free_id(self) -> str:
         with self._lock:

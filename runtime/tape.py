@@ -73,7 +73,7 @@ class Tape:
     run: str
     mode: Mode
     own: Shelf = field(default_factory=dict)
-    shared: Shelf = field(default_factory=dict)
+    shared: Callable[[Place], Answer | None] = lambda place: None
     answers: list[Answer] = field(default_factory=list)
     nodes: list[NodeLine] = field(default_factory=list)
     fresh: int = 0
@@ -200,7 +200,7 @@ class Tape:
         elif self.mode == "record" or (line is not None and line.fault):
             line = None
         if line is None:
-            line = self.shared.get(place)
+            line = self.shared(place)
             if line is not None:
                 site = {"node": here().node, "at_s": self.seconds}
                 line = line.model_copy(update=site)
