@@ -216,7 +216,7 @@ async def test_an_answer_that_nobody_asked_for_is_left_over() -> None:
 async def shared(first: Tape, replies: Replies, work: Callable[[str], Any], mode: Mode) -> Tape:
     """A second run beside the first one, whose answers it may have."""
     run = stored(first)
-    other = Tape("other", mode, shared=shelf([*run.calls, *run.tools]))
+    other = Tape("other", mode, shared=shelf([*run.calls, *run.tools]).get)
     with scripted(replies, name="shared") as model, use_tape(other):
         await work(model)
     return other
