@@ -220,13 +220,15 @@ def _keep_labels(told: dict[str, Any], labels: Sequence[str]) -> None:
 
     A server reports up to a thousand of them: twenty times the rest of the reply, on every tape.
     """
-    for token in (told.get("logprobs") or {}).get("content") or []:
-        top = token.get("top_logprobs") or []
-        token["top_logprobs"] = [
-            {"token": entry["token"], "logprob": entry["logprob"]}
-            for place, entry in enumerate(top)
-            if place < LIKELIEST or str(entry["token"]).strip() in labels
-        ]
+    try:
+        for token in told["logprobs"]["content"]:
+            token["top_logprobs"] = [
+                {"token": entry["token"], "logprob": entry["logprob"]}
+                for place, entry in enumerate(token["top_logprobs"])
+                if place < LIKELIEST or str(entry["token"]).strip() in labels
+            ]
+    except (KeyError, TypeError):  # none, or of no known shape: `choose` sees to it
+        return
 
 
 def _cost(endpoint: Endpoint, prompt: int, cached: int, completion: int) -> float | None:
