@@ -16,7 +16,7 @@ from merchgraph.runtime.models import chat_model
 from merchgraph.runtime.node import RunError, add_node
 from merchgraph.runtime.playing import now, on_tape, rng
 
-WAITS_S = 0.05
+WAITS_S = 0.3
 busy: list[int] = []
 """How often the scale is still busy; it takes one off at each weighing."""
 

@@ -247,7 +247,7 @@ async def test_streams_stops_retries_clock_and_dice_come_out_the_same(
     small_graph.busy.clear()
     assert found == then
     assert then.told[1] == "(nothing)"
-    assert then.errors[0].message == "The node 'wait' ran longer than 0.05 s and was stopped."
+    assert then.errors[0].message == "The node 'wait' ran longer than 0.3 s and was stopped."
     assert then.told[2:] == ["a ", "green ", "tea ", "of ", "spring", ""][:read_]
     assert then.usage.calls == 2
     [run] = read(file).runs.values()
