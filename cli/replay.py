@@ -11,6 +11,7 @@ from rich.console import Console
 from merchgraph.cli.evaluate import show
 from merchgraph.cli.plain import plain
 from merchgraph.cli.progress import stages
+from merchgraph.runtime.errors import SetupError
 
 if TYPE_CHECKING:
     from merchgraph.evals.replay import Replay
@@ -36,6 +37,11 @@ def replay(
     _verdict(found, console, every)
     if not found.same:
         raise typer.Exit(1)
+    if found.report is None and (html or markdown):
+        raise SetupError(
+            f"The trace {str(file)!r} holds runs and no evaluation, so that there is no report to write; "
+            f"`merchgraph trace show {file} --html PAGE` draws its runs."
+        )
 
 
 def _verdict(found: Replay, console: Console, every: bool) -> None:

@@ -174,6 +174,19 @@ def test_many_differences_are_told_in_part_or_as_a_whole(
     assert typed("replay", str(path), "--all").out.count("{+a single+}") == 7
 
 
+def test_runs_outside_an_evaluation_have_no_report_to_write(
+    typed: Any, on_slate: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "runs.jsonl.zst"
+    with recorded(path), scripted(REPLIES, name="cli") as model:
+        assert on_slate(model).code == 0
+    ended = typed("replay", str(path), "--html", str(tmp_path / "x.html"))
+    assert ended.code == 2
+    assert "1 runs with" in ended.out
+    assert f"trace show {path} --html PAGE` draws its runs" in ended.err
+    assert not (tmp_path / "x.html").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [

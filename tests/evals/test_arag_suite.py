@@ -139,8 +139,8 @@ def test_a_sitting_that_was_stopped_goes_on_and_asks_nothing_twice(
             sitting.record(2, stopping(after, KeyboardInterrupt()))
         assert read(file).problems == []
     assert measured(sitting.record(2)) == measured(expected)
-    lost = sitting.asked - whole.asked
-    assert 0 <= lost <= 2 * 2 * 43  # the runs in the air, one a case, at the two stops
+    # the runs in the air, one a case, at the two stops; what two cases ask at the same moment, both ask
+    assert abs(sitting.asked - whole.asked) <= 2 * 2 * 43
     replay = play(file)
     assert (replay.same, replay.unfinished) == (True, False)
     asked = sitting.asked
