@@ -1,7 +1,8 @@
 """The chat model that agents hold: a client plus what every call needs, once.
 
 The tape, the endpoint's cap, retries, errors for people and the ledger sit here, so that no caller can
-forget one. The tape comes first: a served call does not queue.
+forget one. The tape comes first, then the trace that a `tape/FILE` model answers from: a served call
+does not queue.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -26,6 +28,7 @@ from merchgraph.runtime.limits import Attempted, UnreadableReply, attempt, said
 from merchgraph.runtime.loop import run_sync
 from merchgraph.runtime.playing import playing
 from merchgraph.runtime.tape import Enter
+from merchgraph.runtime.trace import JsonObject
 from merchgraph.runtime.wire import request_json
 
 T = TypeVar("T")
@@ -89,11 +92,15 @@ class ChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        options, tape = self._options(kwargs), playing() or self.endpoint.tape
-        if tape is None:
-            return await self._whole(messages, stop, options, record)
-        asked = request_json(self.endpoint.name, messages, _with_stop(options, stop))
-        return await tape.call(asked, lambda enter: self._whole(messages, stop, options, enter))
+        options, tape, library = self._options(kwargs), playing(), self.endpoint.library
+        asked = self._asked(messages, stop, options)
+
+        def live(enter: Enter) -> Awaitable[ChatResult]:
+            if library is not None:
+                return library.whole(asked(), enter)
+            return self._whole(messages, stop, options, enter)
+
+        return await (live(record) if tape is None else tape.call(asked(), live))
 
     async def _astream(
         self,
@@ -102,15 +109,25 @@ class ChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        options, tape = self._options(kwargs), playing() or self.endpoint.tape
-        if tape is None:
-            pieces = self._pieces(messages, stop, options, record)
-        else:
-            asked = request_json(self.endpoint.name, messages, _with_stop(options, stop))
-            pieces = tape.stream(asked, lambda enter: self._pieces(messages, stop, options, enter))
+        options, tape, library = self._options(kwargs), playing(), self.endpoint.library
+        asked = self._asked(messages, stop, options)
+
+        def live(enter: Enter) -> AsyncGenerator[ChatGenerationChunk, None]:
+            if library is not None:
+                return library.pieces(asked(), enter)
+            return self._pieces(messages, stop, options, enter)
+
+        pieces = live(record) if tape is None else tape.stream(asked(), live)
         async with aclosing(pieces):
             async for piece in pieces:
                 yield piece
+
+    def _asked(
+        self, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]
+    ) -> Callable[[], JsonObject]:
+        """The request as tapes know it; where there is none, nobody has to work it out."""
+        whole = options | ({"stop": stop} if stop else {})
+        return partial(request_json, self.endpoint.name, messages, whole)
 
     async def _whole(
         self,
@@ -209,10 +226,6 @@ class ChatModel(BaseChatModel):
             cost_usd=_cost(self.endpoint, prompt, cached, completion),
         )
         enter(call)
-
-
-def _with_stop(options: dict[str, Any], stop: list[str] | None) -> dict[str, Any]:
-    return options | ({"stop": stop} if stop else {})
 
 
 def _keep_labels(told: dict[str, Any], labels: Sequence[str]) -> None:

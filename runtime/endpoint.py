@@ -11,21 +11,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
 import aiologic
 from langchain_core.language_models import BaseChatModel
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from merchgraph.runtime.limits import Limiter
 from merchgraph.runtime.settings import Price, settings
-from merchgraph.runtime.tape import Tape
+from merchgraph.runtime.tape import Enter
+from merchgraph.runtime.trace import JsonObject
 
 JsonSchema = dict[str, Any]
 Constrain = Callable[[str, JsonSchema], dict[str, Any]]
 """(schema name, JSON schema) -> fields of the request body that make the server follow it."""
 
 Session = AsyncGenerator[BaseChatModel, None]
+
+
+@runtime_checkable  # pydantic asks for it, where a model has an endpoint for a field
+class Answering(Protocol):
+    """Answers requests (`wire.request_json`) in place of a server, see `runtime/library.py`."""
+
+    async def whole(self, asked: JsonObject, enter: Enter) -> ChatResult:
+        """The reply, whole; `enter` puts it on the ledger."""
+
+    def pieces(self, asked: JsonObject, enter: Enter) -> AsyncGenerator[ChatGenerationChunk, None]:
+        """The reply, chunk by chunk."""
 
 
 @dataclass(eq=False)
@@ -40,7 +53,7 @@ class Endpoint:
         uncached: request body fields that switch its prompt cache off.
         follows_schema: what the start-up probe found (`structured.py`); None before it ran.
         probing: held by the one request that probes.
-        tape: answers in place of a server.
+        library: answers in place of a server.
     """
 
     name: str
@@ -51,7 +64,7 @@ class Endpoint:
     uncached: Mapping[str, Any] = field(default_factory=dict)
     address: str = ""
     follows_schema: bool | None = None
-    tape: Tape | None = None
+    library: Answering | None = None
     probing: aiologic.Lock = field(default_factory=aiologic.Lock, repr=False)
     _opening: aiologic.Lock = field(default_factory=aiologic.Lock, repr=False)
     _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[BaseChatModel, Session]] = field(
