@@ -70,10 +70,15 @@ async def run_graph(
     with taking(graph.get_name(), request, context, structure(graph)) as take:
         state: dict[str, Any] = {}
         stream: AsyncIterator[Any] = graph.astream(
-            given, context=context, stream_mode=["custom", "values"] if watch else ["values"]
+            given,
+            context=context,
+            stream_mode=["custom", "values"] if watch else ["values"],
+            subgraphs=True,
         )
-        async for mode, data in stream:
+        async for within, mode, data in stream:
             if mode == "values":
+                if within:
+                    continue  # the state of a loop inside the graph
                 state = data
             if watch is not None:
                 watch(mode, data)
@@ -84,12 +89,20 @@ async def run_graph(
 
 
 def structure(graph: CompiledStateGraph[Any, Any, Any, Any]) -> dict[str, Any]:
-    """Nodes and edges, for the picture of a run: {"nodes": [...], "edges": [[from, to, conditional]]}."""
+    """Nodes and edges, for the picture of a run: {"nodes": [...], "edges": [[from, to, conditional]]}.
+
+    The nodes of a graph inside it stand among its own, under the names that their lines in a trace have.
+    """
     return _structure(graph)
 
 
 @cache
 def _structure(graph: CompiledStateGraph[Any, Any, Any, Any]) -> dict[str, Any]:
-    drawn = graph.get_graph()
-    edges = [[edge.source, edge.target, edge.conditional] for edge in drawn.edges]
-    return {"nodes": list(drawn.nodes), "edges": edges}
+    drawn = graph.get_graph(xray=True)
+    edges = [[_own(edge.source), _own(edge.target), edge.conditional] for edge in drawn.edges]
+    return {"nodes": [_own(node) for node in drawn.nodes], "edges": edges}
+
+
+def _own(node: str) -> str:
+    """`refine:check` is the node `check` of the graph inside."""
+    return node.rpartition(":")[2]
