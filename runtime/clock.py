@@ -35,6 +35,12 @@ def timed(timeout: asyncio.Timeout) -> Iterator[None]:
         _clock.reset(token)
 
 
+def out_of_time() -> bool:
+    """Whether it is its limit that stops the surrounding node, and nobody else."""
+    clock = _clock.get()
+    return clock is not None and clock.timeout.expired()
+
+
 @contextmanager
 def queueing() -> Iterator[None]:
     """The limit of the surrounding node, if there is one, stands still inside the block."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NoReturn
 
 from merchgraph.runtime import errors
+from merchgraph.runtime.clock import out_of_time, queueing
 from merchgraph.runtime.errors import MerchgraphError, TapeError, ToolError
 from merchgraph.runtime.trace import Fault
 from merchgraph.runtime.wire import hide
 
 CANCELLED = "cancelled"
 UNREAD = Fault(type="unread")
+ABANDONED = Fault(type="abandoned")
+"""The request was given up from outside, as happens where a node beside it fails."""
+PATIENCE_S = 10.0
+"""How long a replay waits for somebody to give up what was given up then."""
 
 
 class Stopped(TimeoutError):
@@ -20,7 +26,7 @@ class Stopped(TimeoutError):
 def as_fault(error: BaseException) -> Fault:
     """What the tape keeps of a failure."""
     if isinstance(error, asyncio.CancelledError):
-        return Fault(type=CANCELLED)
+        return Fault(type=CANCELLED) if out_of_time() else ABANDONED
     again = isinstance(error, ToolError) and error.retryable
     return Fault(type=type(error).__name__, message=hide(str(error)), retryable=again)
 
@@ -29,6 +35,11 @@ def as_error(fault: Fault) -> Exception:
     """The failure again, to be raised."""
     if fault.type == CANCELLED:
         return Stopped("stopped while it was recorded")
+    if fault == ABANDONED:
+        return TapeError(
+            f"This request was given up when it was recorded, and for {PATIENCE_S:g} s nobody has given "
+            "it up now; its graph has changed since, so record again."
+        )
     if fault == UNREAD:
         return TapeError(
             "Only the beginning of this reply was read when it was recorded; record again."
@@ -42,3 +53,15 @@ def as_error(fault: Fault) -> Exception:
         )
     made: Exception = kind(fault.message)
     return made
+
+
+async def fail_again(fault: Fault) -> NoReturn:
+    """Raise the failure again; what was given up from outside waits for just that.
+
+    Raises:
+        TapeError: nobody gives it up.
+    """
+    if fault == ABANDONED:
+        with queueing():  # a node's limit did not stop it then
+            await asyncio.sleep(PATIENCE_S)
+    raise as_error(fault)

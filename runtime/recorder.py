@@ -133,7 +133,8 @@ class Recorder:
             yield take
         if take.over:
             tape.settle()
-            take.check_all_asked()
+            if not take.end.error:  # a failure gives up whatever else is still to be asked
+                take.check_all_asked()
             self._write(take, case)
 
     def _write(self, take: Take, case: JsonObject | None) -> None:

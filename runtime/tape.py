@@ -26,7 +26,7 @@ from typing import Any, Literal, NamedTuple
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from merchgraph.runtime.errors import MerchgraphError, SetupError, TapeError
-from merchgraph.runtime.faults import UNREAD, as_error, as_fault
+from merchgraph.runtime.faults import ABANDONED, UNREAD, as_fault, fail_again
 from merchgraph.runtime.ledger import Call, here, record
 from merchgraph.runtime.nearest import explain_miss
 from merchgraph.runtime.trace import CallLine, Fault, JsonObject, NodeLine, ToolLine
@@ -103,7 +103,7 @@ class Tape:
             line = taking.kept
             assert line is not None, "what was watched is kept"
         if line.fault:
-            raise as_error(line.fault)
+            await fail_again(line.fault)
         return as_result(line.chunks)
 
     async def stream(
@@ -119,7 +119,7 @@ class Tape:
             finally:
                 _enter(line)
             if line.fault:
-                raise as_error(line.fault)
+                await fail_again(line.fault)
             return
         taking = _Taking(self, place, asked)
         self._streams.append(taking)
@@ -152,7 +152,7 @@ class Tape:
                 raise stopped
         assert isinstance(line, ToolLine), f"{place} is the place of a call"
         if line.fault:
-            raise as_error(line.fault)
+            await fail_again(line.fault)
         return line.value
 
     def mark(self, name: str, make: Callable[[], JsonObject]) -> JsonObject:
@@ -177,9 +177,10 @@ class Tape:
             taking.keep(UNREAD)
 
     def unused(self) -> list[Answer]:
-        """What was recorded and nobody asked for."""
+        """What was answered when it was recorded, and nobody asked for."""
         asked = shelf(self.answers)
-        return [line for place, line in self.own.items() if place not in asked]
+        left = [line for place, line in self.own.items() if place not in asked]
+        return [line for line in left if line.fault != ABANDONED]
 
     def place(self, asked: JsonObject) -> Place:
         """Where the answer to a request stands, or will stand."""

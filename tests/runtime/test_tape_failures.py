@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from merchgraph.runtime.clock import timed
 from merchgraph.runtime.errors import (
     BudgetError,
     DataError,
@@ -111,14 +112,19 @@ def _raise(error: BaseException) -> Callable[[], Any]:
 
 async def test_a_request_that_was_stopped_is_stopped_again_at_once() -> None:
     tape = Tape("run", "record")
+
+    async def limited(model: str) -> None:
+        async with asyncio.timeout(0.5) as clock:
+            with timed(clock):  # as a node has it
+                await grade(model)
+
     with (
         scripted({"judge": Always(GRADES[1])}, name="s", delay_s=30) as model,
         use_tape(tape),
         collect() as paid,
         pytest.raises(TimeoutError),
     ):
-        async with asyncio.timeout(0.5):
-            await grade(model)
+        await limited(model)
     with use_tape(again(tape)), collect() as charged, pytest.raises(Stopped):
         await grade("scripted/s")
     assert [call.failed for call in charged] == [True]
