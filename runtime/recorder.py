@@ -67,6 +67,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._writer: Writer | None = None
         self.begun = 0
+        self._played: set[str] = set()
         self._written = self._numbered = 0
         if mode == "replay":
             self.trace = read(path)
@@ -114,6 +115,7 @@ class Recorder:
         """
         run = run or self._free_id()
         self.begun += 1
+        self._played.add(run)
         known = self.trace.runs.get(run)
         if known is None and self.mode == "replay":
             why = "".join(f" {problem}" for problem in self.trace.problems[:1])
@@ -200,6 +202,22 @@ class Recorder:
             if asked and _within(begin.context, context):
                 return runs
         return None
+
+    def check_all_played(self) -> None:
+        """See that a replay has begun every run of a graph; a suite's runs are for `merchgraph replay`.
+
+        Raises:
+            TapeError: naming some of those that were left.
+        """
+        begins = [run.begin for run in self.trace.runs.values() if run.id not in self._played]
+        left = [begin.run for begin in begins if begin.graph and not begin.system]
+        if left:
+            more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+            raise TapeError(
+                f"The block ended before {len(left)} of the {len(self.trace.runs)} runs in "
+                f"{self.trace.path!r} were played: {', '.join(left[:5])}{more}; run these too, or "
+                "record into a new file (an old one is kept, and goes on)."
+            )
 
     def close(self) -> None:
         """End the sitting in order."""

@@ -57,13 +57,15 @@ def recorded(
 
 @contextmanager
 def replayed(path: str | Path) -> Iterator[Recorder]:
-    """Serve every graph that is run inside the block from a trace that holds just that run.
+    """Serve every graph that is run inside the block from a trace that holds just these runs.
 
     Raises:
         TapeError: a run, or a request in it, that was not recorded; or one that was, and did not come.
+        SetupError: as `recorded`.
     """
     with recorded(path, "replay") as recorder:
         yield recorder
+    recorder.check_all_played()
 
 
 @contextmanager
