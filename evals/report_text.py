@@ -17,6 +17,8 @@ from rich.text import Text
 
 from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.results import Comparison, Results, Row
+from merchgraph.evals.tables import Cell
+from merchgraph.evals.tables import Table as Own
 
 SHOWN = {"better": "better", "worse": "worse", "unclear": "not shown"}
 STYLES = {"better": "green", "worse": "red", "unclear": "dim"}
@@ -24,11 +26,13 @@ NONE = "-"
 
 
 def terminal(report: Results) -> RenderableType:
-    """Quality, then differences and cost, then the segments; sections by kind of system."""
+    """Quality, then differences and cost, the segments, the suite's own tables."""
     head = Text(f"{line(report.suite)}: {settings(report)}", "bold")
     parts: list[RenderableType] = [head, _quality(report), _cost(report)]
     if report.segments:
         parts.append(_segments(report))
+    for own in report.tables:
+        parts += [Text(line(own.title), "bold"), _own(own), Text(line(own.about), "dim")]
     told = [*sentences(report), *(line(note) for note in report.notes)]
     parts += [Text(f"- {sentence}") for sentence in told]
     return Group(*parts, Text(legend(report), "dim"))
@@ -50,6 +54,11 @@ def markdown(report: Results) -> str:
     told = [*sentences(report), *report.notes]
     lines += ["", *(f"- {_marked(sentence)}" for sentence in told), *([""] if told else [])]
     lines += [f"{_marked(report.suite)}: {_marked(settings(report))}. {_marked(legend(report))}"]
+    for own in report.tables:
+        lines += ["", f"### {_marked(own.title)}", "", _cells(map(_marked, own.columns))]
+        lines += [_cells(["---", *["---:"] * (len(own.columns) - 1)])]
+        lines += [_cells(_marked(cell(value)) for value in row) for row in own.rows]
+        lines += ["", _marked(own.about)]
     return "\n".join(lines) + "\n"
 
 
@@ -69,6 +78,17 @@ def interval(estimate: Estimate | None, n: int) -> str:
         return NONE
     text = f"{number(estimate.mean)} [{number(estimate.low)} {number(estimate.high)}]"
     return text if estimate.n == n else f"{text} n={estimate.n:,}"
+
+
+def cell(value: Cell) -> str:
+    """A cell of a suite's own table."""
+    if value is None:
+        return NONE
+    if isinstance(value, Estimate):
+        return interval(value, value.n)
+    if isinstance(value, float):
+        return number(value)
+    return f"{value:,}" if isinstance(value, int) else line(value)
 
 
 def difference(row: Row, report: Results) -> str:
@@ -171,9 +191,17 @@ def _segments(report: Results) -> Table:
     return table
 
 
-def _table(heads: list[str]) -> Table:
+def _own(own: Own) -> Table:
+    first, *rest = own.columns
+    table = _table(rest, first)
+    for row in own.rows:
+        table.add_row(*(Text(cell(value)) for value in row))
+    return table
+
+
+def _table(heads: list[str], first: str = "system") -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1))
-    table.add_column("system")
+    table.add_column(Text(line(first)))
     for head in heads:
         table.add_column(Text(line(head)), justify="right")
     return table

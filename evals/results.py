@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from merchgraph.evals.metrics.bootstrap import Estimate, estimates
-from merchgraph.evals.suite import Outcome, Suite, System
+from merchgraph.evals.suite import Outcome, Suite, System, Tabled
+from merchgraph.evals.tables import Table
 from merchgraph.runtime.errors import SetupError
 
 
@@ -94,6 +95,7 @@ class Results(BaseModel):
     comparisons: list[Comparison]
     segments: list[Segment]
     notes: list[str]
+    tables: list[Table] = []
 
     @classmethod
     def of(cls, suite: Suite, outcomes: Sequence[Outcome], *, notes: Iterable[str] = ()) -> Self:
@@ -116,6 +118,7 @@ class Results(BaseModel):
             comparisons=_comparisons(rows, scores),
             segments=_segments(scores, outcomes),
             notes=list(notes),
+            tables=list(suite.tables(outcomes)) if isinstance(suite, Tabled) else [],
         )
 
     def best(self, metric: str) -> set[str]:

@@ -16,10 +16,11 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
+from merchgraph.evals.tables import Table
 from merchgraph.runtime.errors import BudgetError, MerchgraphError, SetupError
 from merchgraph.runtime.ledger import Usage
 
@@ -105,6 +106,7 @@ class Outcome(BaseModel):
             report counts as 0 in every metric of the system.
         usage: model calls, those before a failure included.
         error: why there is no answer; empty if there is one.
+        answer: what was answered, for the tables of a suite that is `Tabled`; empty for any other.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -115,6 +117,14 @@ class Outcome(BaseModel):
     metrics: dict[str, float]
     usage: Usage = Usage()
     error: str = ""
+    answer: dict[str, Any] = {}
+
+
+@runtime_checkable
+class Tabled(Protocol):
+    """A suite with tables of its own, whose outcomes keep their answers."""
+
+    def tables(self, outcomes: Sequence[Outcome]) -> Sequence[Table]: ...  # noqa: D102
 
 
 class Run(Protocol):
@@ -276,13 +286,9 @@ class _Race:
                 answer = await system.answer(case)
                 metrics = self._metrics(case, answer)
                 run.end(answer, metrics)
-        return Outcome(
-            case=case.id,
-            segment=case.segment,
-            system=system.name,
-            metrics=metrics,
-            usage=answer.usage,
-        )
+        kept = answer.value if isinstance(self.suite, Tabled) else {}
+        return Outcome(case=case.id, segment=case.segment, system=system.name, metrics=metrics,
+                       usage=answer.usage, answer=kept)  # fmt: skip
 
     def _metrics(self, case: Case, answer: Answer) -> dict[str, float]:
         scores = self.suite.score(case, answer)
