@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.pregel import Pregel
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,6 +17,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from merchgraph.cli.live_texts import Drafts
 from merchgraph.cli.plain import plain
 from merchgraph.graphs.arag_state import Result
 from merchgraph.graphs.front import Watch
@@ -118,6 +120,7 @@ def follow(
     run: Callable[[Watch], Coroutine[Any, Any, T]],
     *,
     fan_out: dict[str, str],
+    drafts: Drafts | None = None,
 ) -> T:
     """Run a graph, draw its nodes as they work, and give its result.
 
@@ -126,18 +129,25 @@ def follow(
         console: where; a quiet one gets nothing.
         run: runs the graph and tells what it is called with of every event and state.
         fan_out: node -> the state's list with one branch per entry.
+        drafts: drawn below, for a graph whose loop tells of its rounds.
     """
-    view = View([name for name in graph.builder.nodes if not name.startswith("__")], fan_out)
+    inner = {
+        name for name, node in graph.builder.nodes.items() if isinstance(node.runnable, Pregel)
+    }
+    view = View([name for name in graph.builder.nodes if name not in inner], fan_out)
 
     def watch(mode: str, data: Any) -> None:
         if mode == "custom":
             view.take(data)
+            if drafts is not None:
+                drafts.take(data)
         else:
             view.expect(data)
 
     if console.quiet:
         return run_sync(run(watch))
-    with Live(view, console=console, refresh_per_second=8):
+    shown = Group(view, drafts) if drafts is not None else view
+    with Live(shown, console=console, refresh_per_second=8):
         try:
             return run_sync(run(watch))
         except BaseException:

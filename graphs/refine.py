@@ -126,7 +126,9 @@ def refine_loop(
             findings = await _examine(listed, draft, runtime.context.mode, errors)
         rounds = [*rounds, next_round(draft.text, findings, rounds)]
         update: dict[str, Any] = {"rounds": rounds[-1:], "errors": errors}
-        if stopped := _stop(rounds, runtime.context):
+        stopped = _stop(rounds, runtime.context)
+        runtime.stream_writer(_told(draft, rounds[-1], stopped))
+        if stopped:
             update["refined"] = [Refined.of(draft.id, rounds, stopped)]
         return update
 
@@ -185,6 +187,13 @@ async def _examine(
         failed = bool(findings) and not findings[-1].passed
         findings.append(_unknown(check) if failed else await run(check))
     return findings
+
+
+def _told(draft: Draft, last: Round, stopped: Stop | None) -> dict[str, Any]:
+    """The event of a checked version, for live views."""
+    checks = {found.rule: found.passed for found in last.findings}
+    return {"event": "round", "lane": draft.id, "round": last.number, "text": last.text,
+            "checks": checks, "stopped": stopped}  # fmt: skip
 
 
 def _unknown(check: Check) -> Finding:
