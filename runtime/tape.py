@@ -30,7 +30,15 @@ from merchgraph.runtime.faults import ABANDONED, UNREAD, as_fault, fail_again
 from merchgraph.runtime.ledger import Call, here, record
 from merchgraph.runtime.nearest import explain_miss
 from merchgraph.runtime.trace import CallLine, Fault, JsonObject, NodeLine, ToolLine
-from merchgraph.runtime.wire import as_chunk, as_plain, as_result, hide, key_of, message_json
+from merchgraph.runtime.wire import (
+    as_chunk,
+    as_plain,
+    as_result,
+    hide,
+    hide_split,
+    key_of,
+    message_json,
+)
 
 Mode = Literal["record", "record_missing", "replay"]
 Answer = CallLine | ToolLine
@@ -126,8 +134,7 @@ class Tape:
         with taking.watched():
             async with aclosing(live(taking.enter)) as pieces:
                 async for piece in pieces:
-                    taking.chunks.append(message_json(piece))
-                    yield as_chunk(taking.chunks[-1])
+                    yield taking.heard(piece)
 
     async def tool(self, name: str, args: JsonObject, work: Callable[[], Any]) -> Any:
         """A tool's answer as JSON; worked out in a thread where it is not served."""
@@ -230,6 +237,7 @@ class _Taking:
     place: Place
     asked: JsonObject
     chunks: list[JsonObject] = field(default_factory=list)
+    said: list[Any] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     kept: CallLine | None = None
 
@@ -240,6 +248,12 @@ class _Taking:
         """Put the request on the ledger."""
         self.calls.append(call)
         record(call)
+
+    def heard(self, piece: ChatGenerationChunk) -> ChatGenerationChunk:
+        """Take down a chunk of a stream; its reader gets it as a replay will give it."""
+        self.chunks.append(message_json(piece))
+        self.said.append(piece.message.content)
+        return as_chunk(self.chunks[-1])
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -262,7 +276,7 @@ class _Taking:
             return
         self.kept = CallLine(
             **self.place._asdict(), node=self._site.node, agent=self._site.agent, at_s=self._began,
-            request=self.asked, chunks=self.chunks, fault=fault,
+            request=self.asked, chunks=[*hide_split(self.chunks, self.said)], fault=fault,
             call=self.calls[0] if self.calls else None,
         )  # fmt: skip
         self.tape.keep(self.kept)

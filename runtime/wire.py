@@ -10,11 +10,12 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from merchgraph.runtime.log import HIDDEN, SECRET_VALUE
 from merchgraph.runtime.settings import settings
@@ -29,8 +30,49 @@ _ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_na
 
 
 def as_plain(value: Any) -> Any:
-    """A value of pydantic objects, tuples, times ... as JSON has it."""
-    return _ANYTHING.dump_python(value, mode="json")
+    """A value of pydantic objects, tuples, times ... as JSON has it; sets in the order of their JSON."""
+    try:
+        plain = _ANYTHING.dump_python(value, mode="json")
+    except UnicodeEncodeError:  # of names; pydantic takes half a character in values
+        plain = _ANYTHING.dump_python(_well_named(_ANYTHING.dump_python(value)), mode="json")
+    return _sets_in_order(value, plain) if isinstance(plain, dict | list) else plain
+
+
+def _well_named(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            _writable(name) if isinstance(name, str) else name: _well_named(inner)
+            for name, inner in value.items()
+        }
+    return [_well_named(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _sets_in_order(value: Any, plain: Any) -> Any:
+    """A value's JSON, whose sets stand in an order that each process makes up for itself."""
+    if isinstance(plain, dict):
+        inside = _inside(value, plain)
+        return {
+            name: _sets_in_order(inside.get(name), told) if isinstance(told, dict | list) else told
+            for name, told in plain.items()
+        }
+    if not isinstance(value, list | tuple | set | frozenset) or len(value) != len(plain):
+        return plain
+    rows = [
+        _sets_in_order(inner, told) if isinstance(told, dict | list) else told
+        for inner, told in zip(value, plain, strict=True)
+    ]
+    return sorted(rows, key=_text) if isinstance(value, set | frozenset) else rows
+
+
+def _inside(value: Any, plain: JsonObject) -> Mapping[str, Any]:
+    """What became the fields of a JSON object."""
+    if isinstance(value, dict) and len(value) == len(plain):
+        return dict(zip(plain, value.values(), strict=True))  # JSON has made texts of the names
+    if isinstance(value, BaseModel):
+        return dict(value)
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return {}
 
 
 def request_json(model: str, messages: Sequence[BaseMessage], options: JsonObject) -> JsonObject:
@@ -45,8 +87,11 @@ def request_json(model: str, messages: Sequence[BaseMessage], options: JsonObjec
 
 def key_of(values: Mapping[str, Any]) -> str:
     """A hash of JSON values that is the same in every process and on every machine."""
-    text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+    return hashlib.sha256(_text(values).encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def message_json(reply: ChatGeneration) -> JsonObject:
@@ -87,6 +132,25 @@ def as_chunk(reply: JsonObject) -> ChatGenerationChunk:
 def hide(value: Any) -> Any:
     """JSON that any file can hold, without secrets: what looks like a key, and the settings' keys."""
     return _hide(value, _known_secrets())
+
+
+def hide_split(chunks: Sequence[JsonObject], said: Sequence[Any]) -> Sequence[JsonObject]:
+    """A streamed reply without the secrets that are split over chunks, if there are any.
+
+    Args:
+        chunks: as `message_json` gives each of them.
+        said: their contents as they came.
+
+    Returns:
+        The chunks as they are; or all of the text, hidden, in the first and none in the others.
+    """
+    if not all(isinstance(part, str) for part in said):
+        return chunks
+    text = "".join(said)
+    hidden = hide(text)
+    if hidden in (_writable(text), "".join(chunk["content"] for chunk in chunks)):
+        return chunks
+    return [chunk | {"content": "" if number else hidden} for number, chunk in enumerate(chunks)]
 
 
 def _hide(value: Any, known: tuple[str, ...]) -> Any:
