@@ -43,12 +43,14 @@ class ChatModel(BaseChatModel):
     Attributes:
         temperature: 0 by default: agents judge, they do not improvise.
         max_tokens: longest reply in tokens, unless a call says otherwise.
+        seed: of the sampling; the same request with the same seed is the same sample.
         deterministic: the same request gives the same bits, at the cost of prompt caching.
     """
 
     endpoint: Endpoint = Field(exclude=True)
     temperature: float = 0.0
     max_tokens: int = 512
+    seed: int | None = None
     deterministic: bool = False
 
     @property
@@ -66,6 +68,8 @@ class ChatModel(BaseChatModel):
         """
         options = {"temperature": self.temperature, "max_tokens": self.max_tokens} | kwargs
         options.pop("stream", None)
+        if self.seed is not None:
+            options["seed"] = self.seed
         return options | ({"deterministic": True} if self.deterministic else {})
 
     def _request(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -211,20 +215,11 @@ class ChatModel(BaseChatModel):
         completion = used["output_tokens"] if used else 0
         cached = (used.get("input_token_details", {}).get("cache_read") or 0) if used else 0
         self.endpoint.limiter.spend(prompt + completion)
-        call = Call(
-            agent=site.agent,
-            node=site.node,
-            lane=site.lane,
-            repair=site.repair,
-            model=self.endpoint.name,
-            prompt_tokens=prompt,
-            cached_tokens=cached,
-            completion_tokens=completion,
-            seconds=done.seconds,
-            waited_s=done.waited_s,
-            tries=done.tries,
-            cost_usd=_cost(self.endpoint, prompt, cached, completion),
-        )
+        call = Call(agent=site.agent, node=site.node, lane=site.lane, repair=site.repair,
+                    model=self.endpoint.name, prompt_tokens=prompt, cached_tokens=cached,
+                    completion_tokens=completion, seconds=done.seconds, waited_s=done.waited_s,
+                    tries=done.tries,
+                    cost_usd=_cost(self.endpoint, prompt, cached, completion))  # fmt: skip
         enter(call)
 
 

@@ -36,7 +36,12 @@ EMBEDDED_TOP_LOGPROBS = 1000
 
 
 def chat_model(
-    name: str, *, temperature: float = 0.0, max_tokens: int = 512, deterministic: bool = False
+    name: str,
+    *,
+    temperature: float = 0.0,
+    max_tokens: int = 512,
+    seed: int | None = None,
+    deterministic: bool = False,
 ) -> ChatModel:
     """The model of a name; its endpoint and client are shared by everyone who names it.
 
@@ -44,24 +49,26 @@ def chat_model(
         name: "provider/model", see the module's docstring.
         temperature: sampling temperature.
         max_tokens: longest reply in tokens, unless a call says otherwise.
+        seed: of the sampling, for servers that take one; each draft of several needs its own.
         deterministic: switch the server's prompt cache off, so that equal requests give equal bits.
 
     Raises:
         SetupError: an unknown provider or model, or a key that is missing.
     """
-    return _chat_model(endpoint(name), temperature, max_tokens, deterministic)
+    return _chat_model(endpoint(name), temperature, max_tokens, seed, deterministic)
 
 
 @lru_cache(
-    maxsize=64
+    maxsize=256
 )  # LangChain describes a model to its tracers once per object: half a millisecond
 def _chat_model(
-    server: Endpoint, temperature: float, max_tokens: int, deterministic: bool
+    server: Endpoint, temperature: float, max_tokens: int, seed: int | None, deterministic: bool
 ) -> ChatModel:
     return ChatModel(
         endpoint=server,
         temperature=temperature,
         max_tokens=max_tokens,
+        seed=seed,
         deterministic=deterministic,
     )
 

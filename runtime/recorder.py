@@ -45,8 +45,8 @@ class Recorder:
         path: the file; recording goes on at its end.
         mode: as `Tape`; both recording modes keep what the file has.
         params: what is recorded, with which settings; another recording may not go on in this file.
-        share: serve an answer that another run of the file got at temperature 0 in the same lane, so that
-            the systems of a case ask what they have in common once.
+        share: serve an answer that another run of the file got in the same lane, at temperature 0 or with
+            a seed, so that the systems of a case ask what they have in common once.
 
     Raises:
         SetupError: the file cannot be read or written, or holds something else.

@@ -61,12 +61,19 @@ async def test_a_hosted_model_is_asked_at_its_address_with_its_key(faulty: Fault
 
 async def test_settings_of_a_model_and_of_a_call_reach_the_server(faulty: Faulty) -> None:
     _, server = faulty(always=say("ok"))
-    model = chat_model("vllm/x", temperature=0.5, max_tokens=7)
+    model = chat_model("vllm/x", temperature=0.5, max_tokens=7, seed=11)
     await model.ainvoke(HI, stop=["."])
     await model.ainvoke(HI, max_tokens=9, extra_body={"top_k": 3})
     first, second = server.bodies
     assert (first["temperature"], first["max_completion_tokens"], first["stop"]) == (0.5, 7, ["."])
     assert (second["max_completion_tokens"], second["top_k"]) == (9, 3)
+    assert (first["seed"], second["seed"]) == (11, 11)
+
+
+async def test_no_seed_is_sent_where_none_is_set(faulty: Faulty) -> None:
+    _, server = faulty(always=say("ok"))
+    await chat_model("vllm/x", temperature=0.5).ainvoke(HI)
+    assert "seed" not in server.bodies[0]
 
 
 async def test_a_price_makes_a_cost_with_cached_tokens_apart(faulty: Faulty) -> None:

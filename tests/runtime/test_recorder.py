@@ -41,12 +41,14 @@ async def run(recorder: Recorder, name: str, work: Work) -> Any:
     return found
 
 
-def asking(model: str, *texts: str, lane: str = "", hot: float = 0.0) -> Work:
+def asking(
+    model: str, *texts: str, lane: str = "", hot: float = 0.0, seed: int | None = None
+) -> Work:
     """Work that asks for a grade of each text."""
 
     async def work() -> list[int]:
         with at(lane=lane):
-            judge = chat_model(model, temperature=hot)
+            judge = chat_model(model, temperature=hot, seed=seed)
             replies = [await ask(judge, said(text), Grade, agent="judge") for text in texts]
         return [reply.stars for reply in replies]
 
@@ -167,6 +169,15 @@ def test_what_may_come_out_otherwise_is_not_shared(file: Path) -> None:
     assert dice != other
     assert tool == same
     assert [line.same_as for line in read(file).runs["chance 2"].tools] == ["chance 1", "", ""]
+
+
+def test_a_sample_of_the_same_seed_is_shared_and_of_another_is_not(file: Path) -> None:
+    with scripted({"judge": GRADES[1:3]}) as model:
+        works = {
+            str(number): asking(model, "tea", hot=0.7, seed=seed)
+            for number, seed in enumerate((3, 3, 4))
+        }
+        assert recorded(file, works, share=True) == {"0": [1], "1": [1], "2": [2]}
 
 
 def test_without_sharing_every_run_asks_for_itself(file: Path) -> None:
