@@ -65,6 +65,23 @@ def recall(
 
 
 @app.command()
+def pilot(
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Tests drawn by the seed; left out, all 1,971.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Which tests, draws and clicks.")] = 0,
+) -> None:
+    """Pilots by bandit, simulated with the real click rates of Upworthy's headlines."""
+    console = Console()
+
+    from merchgraph.evals.suites import pilot as suite
+
+    with stages(console) as telling:
+        report = suite.run(suite.Params(limit=limit, seed=seed), progress=telling("tests"))
+    console.print(report.terminal())
+
+
+@app.command()
 def arag(
     limit: Annotated[int, typer.Option(min=1, help="Cases: households drawn by the seed.")] = 100,
     model: Annotated[str | None, typer.Option(help="PROVIDER/MODEL of all agents.")] = None,

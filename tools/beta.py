@@ -43,8 +43,8 @@ class Best(NamedTuple):
 def best_of(a: Floats, b: Floats) -> Best:
     """Which of K independent variables, Beta(a[i], b[i]), is the greatest.
 
-    Both answers are within 1e-6 for a and b up to 1e6, and for greater ones if they are alike. Beside a
-    variable that may be anything (1, 1), one of 1e8 is narrower than the grid: there p is off by 0.01.
+    Both answers are within 1e-6 for a and b up to 1e7, and for greater ones if they are alike. Beside a
+    variable that may be anything, Beta(1, 1), one of 1e8 and more is narrower than the grid.
 
     Args:
         a: (K,) float64, above 0.

@@ -2,7 +2,7 @@
 
     report = run()                                               # chance, length, a ridge
     report = run(Params(limit=200), judges={"pairwise": judge})  # and a judge of your own
-    console.print(report.table()); report.markdown()
+    console.print(report.terminal()); report.markdown()
 
 The pairs are headlines of one test and image whose click rates differ clearly (`upworthy.clear_pairs`),
 of the later weeks; what learns has learnt from the earlier weeks only. A judge is asked for each pair in
@@ -54,7 +54,7 @@ def run(
 
     Args:
         params: None is `Params()`.
-        judges: name -> judge; each is called once per order, with all pairs.
+        judges: name -> judge; each is called once, with all pairs in both orders.
         embedder: of the ridge; None is `Embedder()`.
         progress: told how many headlines are embedded; the first time takes a minute.
 
@@ -110,8 +110,8 @@ def _measured(
 ) -> dict[str, Floats]:
     """(N,) for each measure; see `MEASURES` of `evals/suites/headlines_report.py`."""
     first, second = pairs["first"].to_list(), pairs["second"].to_list()
-    ahead = _asked(name, judge, list(zip(first, second, strict=True)))
-    behind = _asked(name, judge, list(zip(second, first, strict=True)))
+    orders = [*zip(first, second, strict=True), *zip(second, first, strict=True)]
+    ahead, behind = np.split(_asked(name, judge, orders), 2)
     picks = _picked((ahead + 1 - behind) / 2)
     once, swapped = _picked(ahead), _picked(behind)
     return {

@@ -10,7 +10,7 @@ from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.report_text import NONE, SHOWN, interval, setting
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
 REFERENCE = "length"
 MEASURES = {
@@ -48,16 +48,19 @@ class HeadlineReport(BaseModel):
     params: dict[str, Any] = {}
     rows: list[Row]
 
-    def table(self) -> Table:
-        """One row per judge, for the terminal."""
+    def terminal(self) -> RenderableType:
+        """One row per judge; a table for rich."""
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Group
         from rich.table import Table
+        from rich.text import Text
 
-        shown = Table(title=self._title())
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1))
         for head in self._heads():
-            shown.add_column(head, justify="left" if head == "judge" else "right")
+            table.add_column(head, justify="left" if head == "judge" else "right")
         for row in self.rows:
-            shown.add_row(*self._cells(row))
-        return shown
+            table.add_row(*(Text(cell) for cell in self._cells(row)))
+        return Group(Text(self._title(), "bold"), table, Text(LEGEND, "dim"))
 
     def markdown(self) -> str:
         """The same table, with how to read it."""
@@ -67,7 +70,8 @@ class HeadlineReport(BaseModel):
         return "\n".join([*table, "", f"{self._title()}. {LEGEND}"]) + "\n"
 
     def _title(self) -> str:
-        told = "".join(f", {name} {setting(value)}" for name, value in self.params.items())
+        given = {name: value for name, value in self.params.items() if value is not None}
+        told = "".join(f", {name} {setting(value)}" for name, value in given.items())
         return f"Real headlines: n = {self.n:,} pairs of {self.tests:,} tests{told}"
 
     def _heads(self) -> list[str]:

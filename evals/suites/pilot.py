@@ -1,7 +1,7 @@
 """Pilots by bandit on real headlines: Thompson sampling, an even split and epsilon-greedy.
 
     report = run(Params(limit=500))
-    console.print(report.table()); report.markdown(); report.model_dump_json()
+    console.print(report.terminal()); report.markdown(); report.model_dump_json()
 
 This is a simulation on real click rates, not a replay of real clicks: the arms of a pilot are the
 headlines that Upworthy really showed with one image, each arm's rate is its clicks divided by its

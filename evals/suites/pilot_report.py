@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -11,9 +11,9 @@ from merchgraph.evals.metrics.bootstrap import Estimate, estimates
 from merchgraph.evals.report_text import NONE, SHOWN, interval, setting
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
-POLICIES = ("Thompson sampling", "even split", "epsilon-greedy")
+POLICIES = ("Thompson", "even split", "epsilon-greedy")
 REFERENCE = "even split"
 MEASURES = {
     "regret": "clicks lost per 1,000 shows",
@@ -26,7 +26,10 @@ MEASURES = {
 """Each measure and its head: clicks lost against always showing the best arm, over all shows of the
 test; share of winners with a rate below the best one's, and below 95 % of it; the former among the
 pilots that stopped early; share of those; mean shows until a stop."""
-TITLES = {True: "stopped at P(best)", False: "to the last show"}
+DIFFERENCES = ("regret", "wrong")
+"""The measures that are compared with an even split; less is better."""
+NAMES = {True: "{}", False: "{}, no stop"}
+"""A policy that may stop, and one that goes on to the last show."""
 
 
 class Columns(NamedTuple):
@@ -38,14 +41,14 @@ class Columns(NamedTuple):
 
 
 class Row(BaseModel):
-    """The means of one policy, and its regret minus that of an even split with the same rule."""
+    """The means of one policy, and some minus those of an even split with the same rule."""
 
     model_config = ConfigDict(frozen=True)
 
     policy: str
     stops: bool
     means: dict[str, Estimate]
-    difference: Estimate | None
+    difference: dict[str, Estimate]
 
 
 class PilotReport(BaseModel):
@@ -57,45 +60,75 @@ class PilotReport(BaseModel):
     params: dict[str, Any]
     rows: list[Row]
 
-    def table(self) -> Table:
-        """One row per policy, for the terminal."""
-        from rich.table import Table
+    def terminal(self) -> RenderableType:
+        """What is lost, who wins, and the rest; tables for rich."""
+        from rich.console import Group
+        from rich.text import Text
 
-        shown = Table(title=self._title())
-        for head in self._heads():
-            shown.add_column(head, justify="left" if head == "pilot" else "right")
-        for row in self.rows:
-            shown.add_row(*self._cells(row), end_section=row is self.rows[len(POLICIES) - 1])
-        return shown
+        compared = [[name, f"{name} minus", f"{name} shown"] for name in DIFFERENCES]
+        rest = [name for name in MEASURES if name not in DIFFERENCES]
+        tables = [self._table(names) for names in (*compared, rest)]
+        return Group(Text(self._title(), "bold"), *tables, Text(LEGEND, "dim"))
 
     def markdown(self) -> str:
         """The same table, with how to read it."""
-        heads = self._heads()
-        lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *map(self._cells, self.rows)]
+        names = [*MEASURES]
+        for measure in DIFFERENCES:
+            at = names.index(measure) + 1
+            names[at:at] = [f"{measure} minus", f"{measure} shown"]
+        lines = [["pilot", *map(_head, names)], ["---", *["---:"] * len(names)]]
+        lines += [[_name(row), *(self._cell(row, name) for name in names)] for row in self.rows]
         table = [f"| {' | '.join(cells)} |" for cells in lines]
         return "\n".join([*table, "", f"{self._title()}. {LEGEND}"]) + "\n"
 
     def _title(self) -> str:
         values = {**self.params, **self.params.get("stop", {})}
-        told = (f"{name} {setting(value)}" for name, value in values.items() if name != "stop")
+        told = (
+            f"{name} {setting(value)}"
+            for name, value in values.items()
+            if name != "stop" and value is not None
+        )
         return f"Pilots on real headlines, simulated: n = {self.n:,} tests, {', '.join(told)}"
 
-    def _heads(self) -> list[str]:
-        return ["pilot", *MEASURES.values(), f"lost, minus {REFERENCE}", "shown"]
+    def _table(self, names: Sequence[str]) -> RenderableType:
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
 
-    def _cells(self, row: Row) -> list[str]:
-        cells = [f"{row.policy}, {TITLES[row.stops]}"]
-        for measure in MEASURES:
-            found = row.means.get(measure)
-            if measure == "shows":
-                cells.append(f"{found.mean:,.0f}" if found else NONE)
-            else:
-                cells.append(interval(found, self.n))
-        if row.difference is None:
-            return [*cells, NONE, NONE]
-        # fewer lost clicks are better
-        verdict = {"better": "worse", "worse": "better"}.get(row.difference.verdict, "unclear")
-        return [*cells, interval(row.difference, self.n), SHOWN[verdict]]
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1))
+        table.add_column("pilot", no_wrap=True)
+        for name in names:
+            table.add_column(_head(name), justify="right")
+        for row in self.rows:
+            cells = (self._cell(row, name) for name in names)
+            table.add_row(_name(row), *cells, end_section=row is self.rows[len(POLICIES) - 1])
+        return table
+
+    def _cell(self, row: Row, name: str) -> str:
+        measure, _, what = name.partition(" ")
+        if what == "minus":
+            return interval(row.difference.get(measure), self.n)
+        if what == "shown":
+            return _shown(row.difference.get(measure))
+        found = row.means.get(name)
+        if name == "shows":
+            return f"{found.mean:,.0f}" if found else NONE
+        return interval(found, self.n)
+
+
+def _head(name: str) -> str:
+    heads = {"minus": f"minus {REFERENCE}", "shown": "shown"}
+    return MEASURES.get(name) or heads[name.split()[1]]
+
+
+def _name(row: Row) -> str:
+    return NAMES[row.stops].format(row.policy)
+
+
+def _shown(difference: Estimate | None) -> str:
+    """Fewer lost clicks and wrong winners are better."""
+    if difference is None:
+        return NONE
+    return SHOWN[{"better": "worse", "worse": "better"}.get(difference.verdict, "unclear")]
 
 
 LEGEND = (
@@ -111,17 +144,24 @@ def summary(columns: Sequence[Columns], params: dict[str, Any]) -> PilotReport:
     reference = {each.stops: each for each in columns if each.policy == REFERENCE}
     table = [each.values[measure] for each in columns for measure in MEASURES]
     for each in columns:
-        pairs = zip(each.values["regret"], reference[each.stops].values["regret"], strict=True)
-        table.append([mine - theirs for mine, theirs in pairs])
+        for measure in DIFFERENCES:
+            pairs = zip(each.values[measure], reference[each.stops].values[measure], strict=True)
+            table.append([mine - theirs for mine, theirs in pairs])
     found = iter(estimates(table))
-    means = [{measure: next(found) for measure in MEASURES} for _ in columns]
+    means = [_next(found, MEASURES) for _ in columns]
+    differences = [_next(found, DIFFERENCES) for _ in columns]
     rows = [
         Row(
             policy=each.policy,
             stops=each.stops,
-            means={measure: mean for measure, mean in row.items() if mean is not None},
-            difference=None if each.policy == REFERENCE else difference,
+            means=mean,
+            difference={} if each.policy == REFERENCE else difference,
         )
-        for each, row, difference in zip(columns, means, found, strict=True)
+        for each, mean, difference in zip(columns, means, differences, strict=True)
     ]
     return PilotReport(n=len(table[0]), params=params, rows=rows)
+
+
+def _next(found: Iterator[Estimate | None], measures: Iterable[str]) -> dict[str, Estimate]:
+    pairs = [(measure, next(found)) for measure in measures]
+    return {measure: estimate for measure, estimate in pairs if estimate is not None}
