@@ -36,6 +36,11 @@ def test_the_first_of_texts_that_share_their_meaning_is_kept() -> None:
     assert distinct(["", *TEXTS, "neither"], embed=embed) == [0, 1, 4, 6]
 
 
+def test_vectors_are_compared_by_direction_alone() -> None:
+    rows = np.array([[0.1, 0.2, 0.3], [0.1, 0.2, 0.3], [7, 0.2, 0.3], [0.01, 0.02, 0.03]])
+    assert distinct(["a", "b", "c", "d"], embed=lambda texts: rows, cosine=1) == [0, 2]
+
+
 def test_the_embedding_is_asked_once_for_what_the_letters_left() -> None:
     asked: list[list[str]] = []
 

@@ -58,6 +58,11 @@ def test_letters_in_disguise_are_read_through(mark: str) -> None:
     assert not excluded(["free"])(header(mark)).passed
 
 
+def test_a_phrase_that_begins_with_the_other_comes_in_order() -> None:
+    assert before("cat food", "cat")(header("Cat food")).passed
+    assert before("cat", "cat food")(header("Cat food")).passed
+
+
 def test_what_is_missing_is_named() -> None:
     copy = {"header": "Fresh bread", "subheader": "And milk"}
     verdict = required(["bread", "milk", "coupon"])(copy)

@@ -22,6 +22,7 @@ def fault(rule: Rule, text: str) -> str:
         "לחם טרי כל יום",
         "क्\u200dष ताज़ा",
         "焼きたてのパン",
+        "\u0600\u0661\u0662",
         "빵 각",
         "Family \U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466 \u2764\ufe0f 1\ufe0f\u20e3",
         "\U0001f469\U0001f3fd\u200d\u2764\ufe0f\u200d\U0001f48b\u200d\U0001f468\U0001f3ff",
