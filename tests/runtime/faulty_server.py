@@ -20,6 +20,8 @@ from typing import Any, Self
 
 JSON = "application/json"
 SSE = "text/event-stream"
+TURNS = 5
+"""Turns of the loop from a connection's arrival to its first request: asyncio takes three."""
 
 
 @dataclass
@@ -194,6 +196,7 @@ class FaultyServer:
         self.requests: list[Exchange] = []
         self.most_open = self._open = 0
         self.url = ""
+        self._exchanging: set[asyncio.Task[None]] = set()
 
     def __enter__(self) -> Self:
         started = threading.Event()
@@ -217,9 +220,20 @@ class FaultyServer:
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
         started.set()
         await self._stop.wait()
-        server.close()  # the loop's end cancels the exchanges that are still open
+        for listening in server.sockets:  # accept no more,
+            self._loop.remove_reader(listening.fileno())
+        for _ in range(TURNS):  # and let begin what was accepted, or nobody would close it
+            await asyncio.sleep(0)
+        server.close()
+        for exchanging in self._exchanging:
+            exchanging.cancel()
+        await asyncio.gather(*self._exchanging, return_exceptions=True)
+        await asyncio.sleep(0)  # a transport closes in the loop's next turn
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._exchanging.add(task)
         try:
             while not writer.is_closing():
                 exchange = await _read(reader, writer)
@@ -235,6 +249,9 @@ class FaultyServer:
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass  # the client went away, or the test is over
         finally:
+            self._exchanging.discard(task)
+            if self._stop.is_set():
+                writer.transport.abort()  # what nobody reads would keep it open
             writer.close()
 
 
