@@ -17,11 +17,11 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from merchgraph.cli.ledger_view import ledger_table
 from merchgraph.cli.live_texts import Drafts
 from merchgraph.cli.plain import plain
 from merchgraph.graphs.arag_state import Result
 from merchgraph.graphs.front import Watch
-from merchgraph.runtime.ledger import Usage
 from merchgraph.runtime.loop import run_sync
 
 T = TypeVar("T")
@@ -189,22 +189,3 @@ def _about(result: Result) -> RenderableType:
     if result.context:
         lines.append(Text.assemble(("products ", "bold"), plain(result.context.summary), "\n"))
     return Group(*lines)
-
-
-def ledger_table(parts: dict[str, Usage], total: Usage) -> Table:
-    """Calls, tokens and model seconds by agent, with their sum; what was never needed is left out."""
-    table = Table(title="Ledger", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    headings = ["agent", "calls", "prompt", "cached", "reply", "seconds"]
-    mishaps = [name for name in ("retries", "repairs", "failures") if getattr(total, name)]
-    for heading in headings + mishaps:
-        table.add_column(heading, justify="left" if heading == "agent" else "right", no_wrap=True)
-    for name, used in [*parts.items(), ("total", total)]:
-        table.add_row(
-            name, str(used.calls), f"{used.prompt_tokens:,}", f"{used.cached_tokens:,}",
-            f"{used.completion_tokens:,}", f"{used.seconds:.1f}",
-            *(str(getattr(used, mishap)) for mishap in mishaps),
-            style="bold" if name == "total" else "",
-        )  # fmt: skip
-    if total.cost_usd:
-        table.caption = f"${total.cost_usd:.4f}"
-    return table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,16 +11,12 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.text import Text
 
+from merchgraph.cli import run_texts
+from merchgraph.cli.options import AsJson, Data, Model, Pairs, Record, recorded_in, settings_of
 from merchgraph.cli.plain import plain, teller
 from merchgraph.cli.prepare import prepare_shop
-from merchgraph.runtime.errors import SetupError
 
 app = typer.Typer(help="Run one graph, drawn live.", no_args_is_help=True)
-
-
-@app.callback()
-def _verbs() -> None:
-    """Run one graph, drawn live."""
 
 
 @app.command()
@@ -29,25 +24,20 @@ def arag(
     user: Annotated[str, typer.Option(help="User id of the shop's log.")],
     k: Annotated[int, typer.Option(help="Items to recommend.")] = 5,
     candidates: Annotated[int, typer.Option(help="Items to retrieve and judge.")] = 20,
-    model: Annotated[str | None, typer.Option(help="PROVIDER/MODEL of all agents.")] = None,
-    data: Annotated[
-        str, typer.Option(help="The shop: complete_journey, or a mapping file.")
-    ] = "complete_journey",
+    model: Model = None,
+    data: Data = "complete_journey",
     slate: Annotated[
         str | None, typer.Option(help="Item ids to rank instead of retrieving, with commas.")
     ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any other setting, NAME=VALUE, for example theta=0.6."),
-    ] = None,
-    record: Annotated[Path | None, typer.Option(help="Trace to record the run into.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    pairs: Pairs = None,
+    record: Record = None,
+    as_json: AsJson = False,
 ) -> None:
     """Recommend items to one shopper by ARAG: retrieve, understand, judge, summarise, rank."""
     console = Console(quiet=as_json)
     who = Text.assemble(("ARAG", "bold"), " for user ", plain(user, "bold"), " of ", plain(data))
     console.print(who)
-    given: dict[str, Any] = {"k": k, "candidates": candidates, "data": data, **_settings(option)}
+    given: dict[str, Any] = {"k": k, "candidates": candidates, "data": data, **settings_of(pairs)}
     fields: dict[str, Any] = {"user": user}
     if model is not None:
         given["model"] = model
@@ -82,24 +72,9 @@ def _run_arag(
             fan_out={"nli": "offers"},
         )
     live.show_arag(result, console)
-    if record:
-        console.print(plain(f"recorded in {record}; merchgraph trace show {record}", "dim"))
+    recorded_in(record, console)
     return result
 
 
-def _settings(pairs: list[str] | None) -> dict[str, Any]:
-    """NAME=VALUE pairs; a value is JSON where it reads as such, else text.
-
-    Raises:
-        SetupError: a pair without a name or an equals sign.
-    """
-    found: dict[str, Any] = {}
-    for pair in pairs or []:
-        name, equals, value = pair.partition("=")
-        if not name or not equals:
-            raise SetupError(f"--set got {pair!r}; expected NAME=VALUE, for example theta=0.6.")
-        try:
-            found[name] = json.loads(value)
-        except json.JSONDecodeError:
-            found[name] = value
-    return found
+app.command()(run_texts.carts)
+app.command()(run_texts.copywriting)

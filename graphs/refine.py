@@ -116,7 +116,7 @@ def refine_loop(
     """
 
     async def check(now: S, runtime: Runtime[C]) -> dict[str, Any]:
-        draft, rounds = now["draft"], now.get("rounds", [])
+        draft, rounds = now["draft"], _rounds(now)
         same = next((one for one in rounds if one.text == draft.text), None)
         errors: list[RunError] = []
         if same is not None:  # said before: asking again would cost as much and tell nothing
@@ -141,7 +141,7 @@ def refine_loop(
             number=0, text=now["draft"].text,
             findings=[_unknown(check) for check in checks(now, settings)],
         )  # fmt: skip
-        rounds = now.get("rounds") or [unread]
+        rounds = _rounds(now) or [unread]
         return {"refined": [Refined.of(now["draft"].id, rounds, "no answer")]}
 
     builder: StateGraph[Any, Any, Any, Any] = StateGraph(
@@ -153,6 +153,10 @@ def refine_loop(
     builder.add_conditional_edges("check", _next("revise"), ["revise", END])
     builder.add_conditional_edges("revise", _next("check"), ["check", END])
     return builder.compile(name="refine")
+
+
+def _rounds(now: Refining) -> list[Round]:
+    return now.get("rounds", [])
 
 
 def _lane(now: Refining) -> str:

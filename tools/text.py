@@ -136,7 +136,7 @@ def clip(text: str, longest: int = 40) -> str:
 
 @lru_cache(maxsize=1)
 def _stemmer() -> _Stemmer:
-    from snowballstemmer.english_stemmer import EnglishStemmer  # type: ignore[import-untyped]
+    from snowballstemmer.english_stemmer import EnglishStemmer
 
     stemmer: _Stemmer = EnglishStemmer()
     return stemmer

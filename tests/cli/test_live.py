@@ -9,7 +9,8 @@ from rich.console import Console
 from merchgraph.agents.item_ranker import Ranking
 from merchgraph.agents.nli import NliScore
 from merchgraph.agents.user_understanding import Constraints, Understanding
-from merchgraph.cli.live import View, ledger_table, show_arag
+from merchgraph.cli.ledger_view import ledger_table
+from merchgraph.cli.live import View, show_arag
 from merchgraph.graphs.arag_state import Message, Ranked, Result
 from merchgraph.runtime.ledger import Usage
 from merchgraph.runtime.node import RunError

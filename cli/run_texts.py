@@ -1,0 +1,123 @@
+"""`merchgraph run carts` and `run copywriting`: drafts and verdicts as they come, then the texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+from rich.text import Text
+
+from merchgraph.cli.options import AsJson, Data, Model, Pairs, Record, recorded_in, settings_of
+from merchgraph.cli.plain import plain
+from merchgraph.runtime.errors import SetupError
+
+if TYPE_CHECKING:
+    from merchgraph.graphs.front import Watch
+    from merchgraph.tools.data.modules import Module
+
+T = TypeVar("T")
+
+
+def carts(
+    module: Annotated[
+        Path | None, typer.Option(help="CSV, TSV or Parquet with the columns set and item.")
+    ] = None,
+    seed_item: Annotated[
+        str | None, typer.Option(help="Title this item and what is bought together with it.")
+    ] = None,
+    size: Annotated[int, typer.Option(help="Items around the seed item.")] = 8,
+    model: Model = None,
+    data: Data = "complete_journey",
+    pairs: Pairs = None,
+    record: Record = None,
+    as_json: AsJson = False,
+) -> None:
+    """Title sets of items by CARTS: extract features, write, check, revise, arbitrate."""
+    console = Console(quiet=as_json)
+    console.print(Text.assemble(("CARTS", "bold"), " on ", plain(data)))
+    given: dict[str, Any] = {"data": data, **({"model": model} if model else {})}
+
+    from merchgraph.cli import live, live_texts
+    from merchgraph.graphs import carts as graph
+    from merchgraph.graphs.front import checked
+
+    context = checked(graph.Context, given | settings_of(pairs))
+    with _recording(record):
+        for one in _modules(context.data, module, seed_item, size):
+            request = checked(graph.Request, {"items": list(one.items), "name": one.id})
+            result = live.follow(
+                graph.graph, console, partial(_watched, graph.arun, request, context),
+                fan_out={"extract": "goods"}, drafts=live_texts.Drafts(),
+            )  # fmt: skip
+            live_texts.show_carts(result, console)
+            if as_json:
+                typer.echo(result.model_dump_json())
+    recorded_in(record, console)
+
+
+def _modules(data: str, file: Path | None, seed_item: str | None, size: int) -> Iterator[Module]:
+    from merchgraph.tools.data.modules import around, read_modules
+    from merchgraph.tools.data.shops import shop
+
+    if (file is None) == (seed_item is None):
+        raise SetupError("Which items? Give --module FILE or --seed-item ID, one of the two.")
+    if file is not None:
+        yield from read_modules(file)
+    else:
+        yield around(shop(data), str(seed_item), size)
+
+
+def copywriting(
+    use_case: Annotated[
+        str, typer.Option(help="YAML file of a use case, or a bundled one: a, b, c.")
+    ],
+    copies: Annotated[
+        int | None, typer.Option(help="Copies to write, if not the use case's.")
+    ] = None,
+    model: Model = None,
+    pairs: Pairs = None,
+    record: Record = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write banners for a campaign under constraints: write, check, revise, select."""
+    console = Console(quiet=as_json)
+    console.print(Text.assemble(("Copywriting", "bold"), " for ", plain(use_case)))
+    given: dict[str, Any] = {"model": model, "copies": copies}
+    given = {name: value for name, value in given.items() if value is not None}
+
+    from merchgraph.cli import live, live_texts
+    from merchgraph.graphs import copywriting as graph
+    from merchgraph.graphs.front import checked
+
+    request = checked(graph.Request, {"use_case": use_case})
+    context = checked(graph.Context, given | settings_of(pairs))
+    with _recording(record):
+        result = live.follow(
+            graph.graph, console, partial(_watched, graph.arun, request, context),
+            fan_out={}, drafts=live_texts.Drafts(),
+        )  # fmt: skip
+    live_texts.show_copies(result, console)
+    recorded_in(record, console)
+    if as_json:
+        typer.echo(result.model_dump_json(indent=2))
+
+
+def _watched(
+    arun: Callable[..., Coroutine[Any, Any, T]],
+    request: BaseModel,
+    context: BaseModel,
+    watch: Watch,
+) -> Coroutine[Any, Any, T]:
+    return arun(request, context, watch=watch)
+
+
+def _recording(record: Path | None) -> Any:
+    from merchgraph.runtime.recording import recorded
+
+    return recorded(record) if record else nullcontext()
