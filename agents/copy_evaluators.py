@@ -1,25 +1,33 @@
 """Copy evaluators: does a copy convey a topic, hold together, keep a tone, speak to its readers?
 
-Each answers by one token, Yes or No, and P(Yes) is its score; examples of both stand in its prompt. The
-evaluators of arXiv 2504.10391 reason in words before they judge; ours do not: a probability costs one
-token, cannot be malformed, and has a threshold that can be set. They are gates and no ranking.
+Each answers by one token, Yes or No, and P(Yes) is its score; examples of both come before, as turns of
+the conversation. The evaluators of arXiv 2504.10391 reason in words before they judge; ours do not: a
+probability costs one token, cannot be malformed, and has a threshold. They are gates and no ranking.
+
+A weak model says one of the two to nearly every copy. Calibrated, the score tells what the copy adds to
+that: sigmoid(logit P(Yes) - logit P(Yes of a copy without text)). A strong model is better off without:
+it denies the empty copy so firmly that whatever it doubts comes out as a Yes.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from pydantic import BaseModel, ConfigDict
 
 from merchgraph.agents.copywriter import LINE, Brief
+from merchgraph.agents.nli import logit
 from merchgraph.agents.refiner import LONGEST
 from merchgraph.prompts.load import fenced, prompt
 from merchgraph.runtime.structured import choose
 
 Kind = Literal["topic", "coherence", "tone", "personal"]
+ASKED: dict[Kind, str] = {"topic": "Topic", "tone": "Tone", "personal": "Readers"}
 QUOTED = 90
 """Longest part in a feedback, in characters."""
 
@@ -29,7 +37,7 @@ class Guideline(BaseModel):
 
     Attributes:
         kind: which evaluator.
-        what: the topic, the tone, the readers; coherence needs none.
+        what: the topic, the tone, the readers; "" for coherence.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,19 +52,58 @@ class CopyEvaluator:
 
     model: BaseChatModel
 
-    async def judge(self, brief: Brief, guideline: Guideline, copy: Mapping[str, str]) -> float:
-        """P(Yes): how probably the copy meets the guideline, in [0, 1]; not calibrated.
+    async def judge(
+        self,
+        brief: Brief,
+        guideline: Guideline,
+        copy: Mapping[str, str],
+        *,
+        calibrate: bool = False,
+    ) -> float:
+        """How probably the copy meets the guideline, in [0, 1].
+
+        Args:
+            brief: the campaign.
+            guideline: what to look for.
+            copy: part -> text.
+            calibrate: take off what the model says of an empty copy, at the price of one call more.
+                That call is the same for all copies.
 
         Raises:
             ModelReplyError, EndpointError, BudgetError, SetupError: as `choose`.
         """
-        known = {} if guideline.kind == "coherence" else {"what": fenced(guideline.what, LINE)}
-        lines = [f"{part}: {fenced(text, LONGEST)}" for part, text in copy.items()]
-        question = prompt(f"copy/{guideline.kind}", **known)
-        shown = prompt("copy/copy", copy="\n".join(lines))
-        messages = brief.conversation(f"{question}\n{shown}")
+        yes = await self._yes(brief, guideline, copy)
+        if not calibrate:
+            return yes
+        # after the other, not beside it: a server with one slot keeps one prefix at a time
+        empty = await self._yes(brief, guideline, dict.fromkeys(copy, ""))
+        return 1 / (1 + math.exp(logit(empty) - logit(yes)))
+
+    async def _yes(self, brief: Brief, guideline: Guideline, copy: Mapping[str, str]) -> float:
+        messages = _conversation(brief, guideline, copy)
         odds = await choose(self.model, messages, ("Yes", "No"), agent=guideline.kind)
         return min(1.0, odds["Yes"])
+
+
+def _conversation(brief: Brief, guideline: Guideline, copy: Mapping[str, str]) -> list[BaseMessage]:
+    """The question, examples with their answers, and the copy last."""
+    kind, what = guideline.kind, fenced(guideline.what, LINE) if guideline.what else ""
+    question = prompt(f"copy/{kind}", **({"what": what} if what else {}))
+    turns: list[str] = []
+    for line in prompt(f"copy/{kind}_examples").splitlines():
+        answer, about, text = line.split(" | ")
+        turns += [_shown(kind, about, text), answer]
+    text = "; ".join(f"{part}: {fenced(words, LONGEST)}" for part, words in copy.items())
+    turns.append(_shown(kind, what, text))
+    messages = brief.conversation(f"{question}\n\n{turns[0]}")
+    for number, turn in enumerate(turns[1:]):
+        messages.append(HumanMessage(turn) if number % 2 else AIMessage(turn))
+    return messages
+
+
+def _shown(kind: Kind, what: str, copy: str) -> str:
+    asked = f'{ASKED[kind]} "{what}": ' if what else ""
+    return prompt("copy/copy", asked=asked, copy=copy)
 
 
 def feedback(guideline: Guideline, copy: Mapping[str, str]) -> str:

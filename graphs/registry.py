@@ -19,7 +19,15 @@ GRAPHS = {
     "arag": Entry(
         "merchgraph.graphs.arag",
         "Rank items for one shopper: retrieve, understand, judge, summarise, rank",
-    )
+    ),
+    "carts": Entry(
+        "merchgraph.graphs.carts",
+        "Title a module of items: extract, plan, draft, refine, arbitrate",
+    ),
+    "copywriting": Entry(
+        "merchgraph.graphs.copywriting",
+        "Write banner copy for a campaign: write, check, revise, select",
+    ),
 }
 
 
