@@ -1,0 +1,77 @@
+"""Arbiter Agent: which of a module's titles is best; several judges, and a count of their rankings.
+
+Each judge sees the titles in an order of its own, since models like the first of a list: a seeded
+shuffle, turned on by an equal share for each judge (`orders`). A judge's probabilities rank the
+titles, and the rankings are added up by Borda (`borda`). Arbitration is a stage of CARTS (arXiv
+2506.17765); judges, orders and count are our design.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import HumanMessage, SystemMessage
+
+from merchgraph.prompts.load import fenced, prompt
+from merchgraph.runtime.structured import choose
+
+LABELS = "ABCDEFGHIJ"
+"""Of the titles that are shown; no more than these."""
+
+
+@dataclass(frozen=True)
+class Arbiter:
+    """One judge."""
+
+    model: BaseChatModel
+
+    async def judge(self, about: str, titles: Mapping[str, str]) -> dict[str, float]:
+        """The probability of each title to be the best one.
+
+        Args:
+            about: the module, by `title_writer.products` or `shelf`.
+            titles: id -> title, 2 to 10, in the order in which they are shown.
+
+        Raises:
+            ModelReplyError, EndpointError, BudgetError, SetupError: as `choose`.
+        """
+        labels = dict(zip(titles, LABELS, strict=False))
+        lines = [f"{labels[key]}. {fenced(title)}" for key, title in titles.items()]
+        task = prompt("carts/arbitrate", products=about, titles="\n".join(lines))
+        messages = [SystemMessage(prompt("carts/system")), HumanMessage(task)]
+        return await choose(self.model, messages, labels, agent="arbitrate")
+
+
+def shelf(items: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """Items with their features, as a prompt's part.
+
+    Args:
+        items: (title, features, strongest first).
+    """
+    lines = []
+    for title, features in items:
+        said = ", ".join(fenced(text, 40) for text in features[:4])
+        lines.append(f"- {fenced(title, 80)}" + (f": {said}" if said else ""))
+    return prompt("carts/products", count=len(items), products="\n".join(lines))
+
+
+def orders(ids: Sequence[str], judges: int, seed: int) -> list[list[str]]:
+    """For each judge the order in which it sees the titles."""
+    mixed = list(ids)
+    random.Random(seed).shuffle(mixed)
+    turns = [round(judge * len(mixed) / judges) for judge in range(judges)]
+    return [mixed[turn % len(mixed) :] + mixed[: turn % len(mixed)] for turn in turns]
+
+
+def borda(ballots: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Points by id: on each ballot one for every title that is ranked below, half for an equal one."""
+    points: dict[str, float] = {}
+    for ballot in ballots:
+        for key, mine in ballot.items():
+            others = [theirs for other, theirs in ballot.items() if other != key]
+            won = sum(1.0 if mine > theirs else 0.5 * (mine == theirs) for theirs in others)
+            points[key] = points.get(key, 0.0) + won
+    return points

@@ -1,0 +1,110 @@
+"""From a shop and a request to what a module's titles are written from: items, features, brief."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from merchgraph.agents.feature_extractor import Extraction
+from merchgraph.agents.title_writer import features as told
+from merchgraph.agents.title_writer import products
+from merchgraph.graphs.carts_state import MOST_ITEMS, Brief, Context, Extracted, Goods
+from merchgraph.runtime.errors import SetupError
+from merchgraph.tools.data.tables import Item, Shop
+from merchgraph.tools.features import (
+    Claim,
+    Cluster,
+    Feature,
+    clusters,
+    item_weights,
+    proven,
+    read_off,
+    wordings,
+)
+from merchgraph.tools.text import stems, words
+
+SALIENCE = {"high": 1.0, "middle": 0.6, "low": 0.3}
+
+
+def goods_of(store: Shop, items: Sequence[str]) -> list[Goods]:
+    """The texts of a module's items.
+
+    Raises:
+        SetupError: an item that the catalogue does not have.
+    """
+    return [_goods(item) for item in store.items.get(items)]
+
+
+def acceptable(items: Sequence[str]) -> None:
+    """Raise a SetupError for a module of no items, too many, or one of them twice."""
+    if not items:
+        raise SetupError("The module has no items; name 1 to 50 item ids of the shop.")
+    if len(items) > MOST_ITEMS:
+        raise SetupError(
+            f"The module has {len(items)} items, but {MOST_ITEMS} is the most; leave some out."
+        )
+    twice = [item for item in items if list(items).count(item) > 1]
+    if twice:
+        raise SetupError(f"The module names the item {twice[0]!r} twice; name each item once.")
+
+
+def extracted(product: Goods, said: Extraction) -> Extracted:
+    """What of a model's features the item's text proves; its fields' where nothing of it does.
+
+    What the item is comes from its fields too, if the model did not tell or could not prove it.
+    """
+    claims = [
+        Claim(said.product_type, "type", 1.0, said.product_type),
+        *(Claim(one.feature, one.kind, SALIENCE[one.salience], one.quote) for one in said.features),
+    ]
+    found = [proven(claim, item=product.item, source=product.text) for claim in claims]
+    kept = {stems(one.text): one for one in reversed([*filter(None, found), *by_code(product)])}
+    return Extracted(features=list(kept.values())[::-1], answered=True)
+
+
+def by_code(product: Goods) -> list[Feature]:
+    """The features of an item that are read off its fields."""
+    return read_off(product.item, product.title, product.category, product.brand)
+
+
+def features_of(goods: Sequence[Goods], found: dict[str, Extracted]) -> list[Feature]:
+    """The features of all items; items of one text share what was found of the first of them."""
+    by_text = {one.text: found[one.item].features for one in reversed(goods) if one.item in found}
+    return [
+        feature.model_copy(update={"item": one.item})
+        for one in goods
+        for feature in by_text[one.text]
+    ]
+
+
+def brief_of(
+    goods: list[Goods],
+    every: list[Cluster],
+    chosen: Sequence[Cluster],
+    context: Context,
+) -> Brief:
+    """What is written from: the chosen clusters; without features the items' own texts.
+
+    A title's words may come from any feature of the module.
+    """
+    weights = item_weights([one.item for one in goods], context.weights)
+    if "features" in context.without:
+        about, sources = products(goods), [one.text for one in goods]
+        return Brief(goods=goods, about=about, sources=sources, clusters=[], weights=weights)
+    about = told([(cluster.text, len(cluster.items)) for cluster in chosen], len(goods))
+    sources = [way for cluster in every for way in cluster.wordings]
+    return Brief(goods=goods, about=about, sources=sources, clusters=every, weights=weights)
+
+
+def plain_clusters(features: Sequence[Feature], weights: dict[str, float]) -> list[Cluster]:
+    """Clusters of one wording each: what can be had without an embedder."""
+    return clusters(features, range(len(wordings(features))), weights)
+
+
+def _goods(item: Item) -> Goods:
+    catalog = ". ".join(filter(None, (item.category, item.brand)))
+    said = set(words(f"{item.title} {catalog}"))
+    new = set(words(item.text)) - said
+    return Goods(
+        item=item.item, title=item.title, catalog=catalog, details=item.text if new else "",
+        category=item.category, brand=item.brand,
+    )  # fmt: skip
