@@ -60,9 +60,9 @@ class Length:
 class Ridge:
     """Ridge regression of the log click rate on a headline's vector, within tests.
 
-    Rates and vectors are taken minus their mean over the headlines of the same test and image, so
-    that neither the topic nor the image counts. The penalty is the one that picks best on the clear
-    pairs of the latest quarter of the tests; then all of them are fitted.
+    Vectors are taken minus their mean over the headlines of the same test and image, so that neither
+    the topic nor the image counts (the mean rate drops out with it). The penalty is the one that
+    picks best on the clear pairs of the latest quarter of the tests; then all of them are fitted.
 
     Args:
         embedder: gives the vectors; None is `Embedder()`.
@@ -114,15 +114,14 @@ class Ridge:
     def _fitted(self, headlines: pl.DataFrame) -> list[NDArray[np.float64]]:
         """(D,) weights for each penalty."""
         rate = ((pl.col("clicks") + 0.5) / (pl.col("shows") + 1)).log()
-        rows = headlines.with_columns(rate.alias("rate")).with_columns(
-            (pl.col("rate") - pl.col("rate").mean()).over("test", "image").alias("above"),
-            pl.struct("test", "image").rank("dense").alias("group"),
+        rows = headlines.with_columns(
+            rate.alias("rate"), pl.struct("test", "image").rank("dense").alias("group")
         )
         vectors, group = self._vectors(rows["headline"].to_list()), rows["group"].to_numpy() - 1
         sums = np.zeros((int(group.max()) + 1, vectors.shape[1]))
         np.add.at(sums, group, vectors)
         vectors = vectors - sums[group] / np.bincount(group)[group, None]
-        square, product = vectors.T @ vectors, vectors.T @ rows["above"].to_numpy()
+        square, product = vectors.T @ vectors, vectors.T @ rows["rate"].to_numpy()
         return [np.linalg.solve(square + k * np.eye(len(square)), product) for k in PENALTIES]
 
     def _vectors(self, texts: Sequence[str]) -> NDArray[np.float64]:

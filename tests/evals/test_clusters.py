@@ -18,6 +18,17 @@ def test_whole_clusters_are_drawn() -> None:
     assert (found.low, found.high) == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=0.005)
 
 
+def test_clusters_of_different_sizes_weigh_by_their_cases() -> None:
+    rng = np.random.default_rng(0)
+    sizes = np.arange(1, 13)
+    values, clusters = rng.random(78) + np.repeat(sizes, sizes), np.repeat(sizes, sizes)
+    (found,) = clustered([values], clusters.tolist())
+    sums = np.bincount(clusters, values)[1:]
+    drawn = rng.integers(0, 12, (20_000, 12))
+    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    assert (found.low, found.high) == pytest.approx(np.percentile(means, [2.5, 97.5]), rel=0.02)
+
+
 def test_a_large_cluster_weighs_by_its_cases() -> None:
     (found,) = clustered([[1, 1, 1, 0]], ["a", "a", "a", "b"])
     assert (found.mean, found.low, found.high) == (0.75, 0.0, 1.0)

@@ -153,7 +153,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     """Data in which "watch" wins in the earlier weeks and loses in the later ones."""
     earlier, later = (
         experiments(range(201403, 201440)),
-        experiments(range(201440, 201450), better="report"),
+        experiments(range(201440, 201500), better="report"),
     )
     names = {"test": "clickability_test_id", "week": "test_week", "image": "eyecatcher_id"}
     rows = pl.concat([earlier, later]).rename({**names, "shows": "impressions"})
@@ -166,7 +166,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def test_what_learns_has_not_seen_the_later_weeks(folder: Path) -> None:
     report = run(embedder=Embedder(Words()))
     found = {row.judge: row.means["accuracy"].mean for row in report.rows}
-    assert (report.n, report.tests) == (10, 10)
+    assert (report.n, report.tests) == (60, 60)
     assert found == {"chance": 0.5, "length": 0, "ridge on embeddings": 0}
 
 

@@ -95,6 +95,14 @@ def test_a_pilot_that_is_never_sure_does_not_stop() -> None:
     assert (played.winner, played.given_then) == (None, played.given)
 
 
+def test_a_pilot_that_is_sure_after_its_last_batch_did_not_stop_early() -> None:
+    params = PARAMS.model_copy(update={"batch": 1_000, "delay": 0})
+    played = simulate(Trial("x", (0.01, 0.5), 2_000), even, params, seed=(0, 1))
+    assert (played.winner, sum(played.given_then)) == (1, 1_000)
+    played = simulate(Trial("x", (0.01, 0.5), 1_000), even, params, seed=(0, 1))
+    assert (played.winner, sum(played.given_then)) == (None, 1_000)
+
+
 def test_the_same_seed_plays_the_same() -> None:
     first, again, other = (simulate(CLEAR, Pilot.choose, PARAMS, seed=(0, n)) for n in (1, 1, 2))
     assert first == again != other
