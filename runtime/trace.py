@@ -87,8 +87,8 @@ class RunLine(Line):
 class Fault(BaseModel):
     """A failure that a request ended with: the class in the error tree, and its sentence.
 
-    A request that was stopped from outside, by its node's time limit, has the type "cancelled"; a
-    stream whose reader stopped before its end has the type "unread".
+    A request that its node's time limit stopped has the type "cancelled", one that was given up for
+    another reason "abandoned"; a stream whose reader stopped before its end has the type "unread".
     """
 
     model_config = ConfigDict(frozen=True)

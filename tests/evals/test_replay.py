@@ -158,7 +158,10 @@ def test_an_edited_prompt_is_named_with_its_file(
     for old in load.FOLDER.rglob("*.md"):
         new = edited / old.relative_to(load.FOLDER)
         new.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(old.read_text().replace("one word: Yes", "a single word: Yes"))
+        text = old.read_text()
+        if new == edited / "arag" / "nli.md":
+            text = text.replace("one word: Yes", "a single word: Yes")
+        new.write_text(text)
     monkeypatch.setattr(load, "FOLDER", edited)
     monkeypatch.setattr(software, "PROMPTS", edited)
     load._template.cache_clear()
