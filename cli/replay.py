@@ -65,7 +65,8 @@ def _verdict(found: Replay, console: Console, every: bool) -> None:
     times = found.recorded_seconds / max(found.seconds, 1e-9)
     speed = f"in {found.seconds:.1f} s, {times:,.0f} times as quick as the recording"
     if found.same:
-        told = f"{found.runs:,} runs with {found.calls:,} model calls: all as recorded, {speed}."
+        runs = f"{found.runs:,} run{'s' * (found.runs != 1)}"
+        told = f"{runs} with {found.calls:,} model calls: all as recorded, {speed}."
         console.print(plain(told, "green"))
     else:
         told = f"{len(found.differences)} of {found.runs:,} runs came out otherwise."

@@ -99,8 +99,18 @@ def structure(graph: CompiledStateGraph[Any, Any, Any, Any]) -> dict[str, Any]:
 @cache
 def _structure(graph: CompiledStateGraph[Any, Any, Any, Any]) -> dict[str, Any]:
     drawn = graph.get_graph(xray=True)
-    edges = [[_own(edge.source), _own(edge.target), edge.conditional] for edge in drawn.edges]
-    return {"nodes": [_own(node) for node in drawn.nodes], "edges": edges}
+    edges = [(edge.source, edge.target, edge.conditional) for edge in drawn.edges]
+    gates = {node for node in drawn.nodes if node.endswith((":__start__", ":__end__"))}
+    for gate in gates:  # of a graph inside: what leads there leads on
+        into, out = ([edge for edge in edges if edge[end] == gate] for end in (1, 0))
+        edges = [edge for edge in edges if gate not in edge]
+        edges += [(i[0], o[1], i[2] or o[2]) for i in into for o in out]
+    return {
+        "nodes": [_own(node) for node in drawn.nodes if node not in gates],
+        "edges": [
+            [_own(start), _own(end), conditional] for start, end, conditional in sorted(edges)
+        ],
+    }
 
 
 def _own(node: str) -> str:

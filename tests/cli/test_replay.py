@@ -182,7 +182,7 @@ def test_runs_outside_an_evaluation_have_no_report_to_write(
         assert on_slate(model).code == 0
     ended = typed("replay", str(path), "--html", str(tmp_path / "x.html"))
     assert ended.code == 2
-    assert "1 runs with" in ended.out
+    assert "1 run with" in ended.out
     assert f"trace show {path} --html PAGE` draws its runs" in ended.err
     assert not (tmp_path / "x.html").exists()
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
+from merchgraph.graphs.front import structure
 from merchgraph.graphs.refine import Check, Refinement, Refining, refine_loop
 from merchgraph.graphs.versions import Draft, Finding, Refined, Round, Text, best
 from merchgraph.runtime.errors import EndpointError, SetupError
@@ -211,3 +212,12 @@ def test_whatever_the_reviser_writes_the_best_version_comes_out(
     assert refined.feasible == ("a" in refined.text["title"] and "b" in refined.text["title"])
     assert refined.passed == (refined.feasible and "c" in refined.text["title"])
     assert (refined.stopped == "passed") == refined.rounds[-1].passed
+
+
+def test_the_picture_of_a_run_has_the_nodes_of_the_loop_among_its_own() -> None:
+    drawn = structure(host([], lambda source: ""))
+    assert sorted(drawn["nodes"]) == ["__end__", "__start__", "check", "revise"]
+    assert drawn["edges"] == [
+        ["__start__", "check", True], ["check", "__end__", True], ["check", "revise", True],
+        ["revise", "__end__", True], ["revise", "check", True],
+    ]  # fmt: skip
