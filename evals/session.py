@@ -20,7 +20,11 @@ from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.recorder import Recorder
 from merchgraph.runtime.trace import JsonObject
 
-SUITES = {"arag": "merchgraph.evals.suites.arag"}
+SUITES = {
+    "arag": "merchgraph.evals.suites.arag",
+    "carts": "merchgraph.evals.suites.carts",
+    "copy": "merchgraph.evals.suites.copywriting",
+}
 """Suite -> its module, which has `make(params, recorded)`."""
 Telling = Callable[[str], Progress]
 """Begins a stage of some name, and gives what is told of its progress."""

@@ -145,5 +145,5 @@ def test_a_limit_below_one_is_no_sample(file: Path, limit: int) -> None:
 
 def test_suites_have_names() -> None:
     assert make("arag", {}).name == "arag" in SUITES
-    with pytest.raises(SetupError, match=r"There is no suite 'cartz'; there is arag\."):
+    with pytest.raises(SetupError, match="There is no suite 'cartz'; there is arag, "):
         make("cartz", {})

@@ -1,0 +1,182 @@
+"""The CARTS suite, recorded and replayed: the same report without shop, embedder and model."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from merchgraph.evals.replay import Replay, replay_file
+from merchgraph.evals.report import Report
+from merchgraph.evals.results import Row
+from merchgraph.evals.session import run_suite
+from merchgraph.evals.suites import carts_shop
+from merchgraph.evals.suites.carts import BASELINES, METHOD, PLANS, REFERENCE, make
+from merchgraph.graphs import carts as graph
+from merchgraph.runtime.errors import SetupError
+from merchgraph.runtime.scripted import Replies, scripted
+from merchgraph.runtime.settings import use_settings
+from merchgraph.runtime.trace_file import read
+from merchgraph.tools import embedding
+from tests.evals.carts_shop_toy import REPLIES, suite, toy_shop
+from tests.evals.toy_suite import use_letters
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return toy_shop(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture(autouse=True)
+def _cheap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    use_letters(monkeypatch)
+    graph._embedder.cache_clear()
+    with use_settings(cache=tmp_path / "cache"):
+        yield
+    graph._embedder.cache_clear()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "x.jsonl.zst"
+
+
+def record(
+    data: str, file: Path, limit: int, replies: Replies = REPLIES, **params: Any
+) -> tuple[Report, int]:
+    """The report, and how many requests reached the model."""
+    with scripted(replies, name="e") as model:
+        made = suite(data, model, **params)
+        report = asyncio.run(run_suite(made, limit=limit, path=file))
+        return report, len(model.script.asked)
+
+
+def play(file: Path) -> Replay:
+    return asyncio.run(replay_file(file))
+
+
+def rows(report: Report) -> dict[str, Row]:
+    return {row.system: row for row in report.rows}
+
+
+def test_a_replay_gives_the_same_report_without_model_shop_and_embedder(
+    data: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report, asked = record(data, file, 3)
+    names = [name for name in PLANS if name != "CARTS J=1"] + [*BASELINES]
+    assert [row.system for row in report.rows] == names
+    assert [row.failed for row in report.rows] == [0] * len(names)
+    assert report.metrics[0] == "coverage"
+
+    def gone(*args: Any, **more: Any) -> Any:
+        raise AssertionError("a replay opened a shop or an embedder")
+
+    for module in (carts_shop, graph):
+        monkeypatch.setattr(module, "shop", gone)
+    monkeypatch.setattr(embedding, "SentenceModel", gone)
+    graph._embedder.cache_clear()
+    replay = play(file)
+    assert replay.report is not None
+    assert replay.report.model_dump_json() == report.model_dump_json()
+    assert (replay.same, replay.unfinished) == (True, False)
+    assert replay.calls > asked > 0
+
+
+def test_no_title_that_a_system_calls_feasible_breaks_a_rule(data: str, file: Path) -> None:
+    report, _ = record(data, file, 4)
+    [variety, examples] = report.tables
+    assert variety.columns[-1] == "called feasible, not so"
+    assert [row[-1] for row in variety.rows] == [0] * len(report.rows)
+    assert [row[1] for row in variety.rows] == [4] * len(report.rows)
+    assert len(examples.rows) == 4
+    assert all(isinstance(cell, str) for row in examples.rows for cell in row)
+    assert rows(report)[METHOD].metrics["feasible"].mean == 1
+
+
+def test_the_best_of_k_has_the_budget_of_carts_for_that_case(data: str, file: Path) -> None:
+    record(data, file, 2, systems="best of K by tokens")
+    runs = read(file).runs
+    for case in read(file).cases:
+        carts = runs[f"{case}/{METHOD}"].end.usage
+        best = runs[f"{case}/{REFERENCE}"].end.usage
+        tokens = runs[f"{case}/best of K by tokens"].end.usage
+        assert best.calls == carts.calls > 1
+        spent = carts.prompt_tokens + carts.completion_tokens
+        drafted = tokens.prompt_tokens + tokens.completion_tokens
+        assert abs(drafted - spent) <= drafted / tokens.calls
+
+
+def test_systems_ask_what_they_share_once(data: str, file: Path) -> None:
+    report, asked = record(data, file, 2, systems="CARTS without arbitration, CARTS J=2")
+    calls = [call for run in read(file).runs.values() for call in run.calls]
+    assert asked == sum(not call.same_as for call in calls)
+    alone = rows(report)
+    fewer = alone["CARTS without arbitration"].calls
+    assert 0 < fewer <= alone[METHOD].calls <= alone["CARTS J=2"].calls
+    # of CARTS without arbitration nothing is new; two rounds begin as one does
+    runs = read(file).runs
+    without = [run for run_id, run in runs.items() if run_id.endswith("/CARTS without arbitration")]
+    assert without
+    assert all(
+        call.same_as for run in without for call in run.calls
+        if call.request["options"]["temperature"] == 0
+    )  # fmt: skip
+
+
+def test_a_sitting_that_is_resumed_asks_nothing_twice(data: str, file: Path) -> None:
+    first, asked = record(data, file, 2, systems="baselines")
+    again, more = record(data, file, 2, systems="baselines")
+    assert asked > more == 0
+    assert again.model_dump(exclude={"rows"}) == first.model_dump(exclude={"rows"})
+    assert play(file).same
+
+
+def test_another_model_may_judge_and_its_calls_are_nobodys(data: str, file: Path) -> None:
+    judge = "scripted/e"
+    report, _ = record(data, file, 2, systems="template", judge=judge)
+    assert rows(report)["template"].calls == 0
+    assert rows(report)["template"].metrics["coverage"].n == 2
+    assert report.notes == ["Held-out judge: scripted/e."]
+    agents = {call.agent for run in read(file).runs.values() for call in run.calls}
+    assert "held-out" in agents
+    assert "judge" not in read(file).runs
+    assert play(file).same
+
+
+def test_the_report_says_who_judged_and_how_well(data: str, file: Path) -> None:
+    report, _ = record(data, file, 2, systems="template")
+    assert report.notes[0].startswith(
+        "Held-out judge (text embedding and words, true from P = 0.5)"
+    )
+    assert "AUC" in report.markdown()
+    assert "distinct-2" in report.markdown()
+
+
+def test_cases_are_modules_with_near_ones_that_share_no_item(data: str) -> None:
+    cases = make({"data": data, "count": 2, "size": 3}).cases()
+    assert [case.segment for case in cases] == [
+        kind for kind in ("co-purchase", "price band", "mixed") for _ in range(2)
+    ]
+    for case in cases:
+        items = set(case.request["items"])
+        assert len(items) == 3
+        near = case.truth["near"]
+        assert 1 <= len(near) <= 9
+        assert all(len(other) == 3 and not items.intersection(other) for other in near)
+    assert make({"data": data, "count": 2, "size": 3}).cases() == cases
+
+
+@pytest.mark.parametrize(
+    ("params", "sentence"),
+    [
+        ({"systems": "CARTZ"}, "There is no system 'CARTZ'; there are all, baselines, CARTS, "),
+        ({"kinds": "mixed, odd"}, "There is no kind of module 'odd'; there are co-purchase, "),
+        ({"kinds": " "}, "No kind of module is named; there are co-purchase, price band, mixed"),
+        ({"size": 1}, r"The setting size is 1, but: .* greater than or equal to 2"),
+        ({"wish": 1}, "There is no setting 'wish'; there are data, kinds, count, size, model"),
+    ],
+)
+def test_a_wrong_setting_is_named(params: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SetupError, match=sentence):
+        make(params).systems()
