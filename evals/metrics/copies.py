@@ -64,11 +64,6 @@ class Shipped(BaseModel):
         """Whether the loop's checks all passed."""
         return all(self.checks.values())
 
-    @property
-    def line(self) -> str:
-        """Its parts on one line."""
-        return " / ".join(self.text.values())
-
 
 class Batch(BaseModel):
     """What a system gives for one case.
@@ -101,32 +96,48 @@ class Tally(BaseModel):
     regressed: int = 0
 
 
-def batch_metrics(batch: Batch, rules: Rule) -> dict[str, float]:
+def batch_metrics(
+    batch: Batch, rules: Rule, examples: Sequence[Mapping[str, str]] = ()
+) -> dict[str, float]:
     """Shares of a batch, each from 0 to 1.
 
     success: passes all checks of the loop, the loop's own critic. held-out: passes the rules in code,
-    checked again here, and the held-out judge. code rules: passes the rules. distinct: share of the
-    copies there are that repeat none before them; NaN where there is none. accepted: passes all checks
-    of the loop and repeats no other that does.
+    checked again here, and the held-out judge, and repeats no example. code rules: passes the rules.
+    distinct: share of the copies there are that repeat no example and none before them; NaN where there
+    is none. accepted: passes all checks of the loop, and repeats no example and no other that does.
 
     Args:
         batch: what was given.
         rules: all rules in code as one.
+        examples: copies that the writer was shown.
     """
+    shown = [line(copy) for copy in examples]
     ruled = [rules(copy.text).passed for copy in batch.copies]
     held = [
-        by_rule and all(judgement.passed for judgement in copy.judged.values())
+        by_rule
+        and all(judgement.passed for judgement in copy.judged.values())
+        and _new([copy], shown) == 1
         for by_rule, copy in zip(ruled, batch.copies, strict=True)
     ]
-    lines = [copy.line for copy in batch.copies]
-    accepted = distinct([copy.line for copy in batch.copies if copy.passed])
+    there = len(batch.copies)
     return {
         "success": sum(copy.passed for copy in batch.copies) / batch.wanted,
         "held-out": sum(held) / batch.wanted,
         "code rules": sum(ruled) / batch.wanted,
-        "distinct": len(distinct(lines)) / len(lines) if lines else math.nan,
-        "accepted": len(accepted) / batch.wanted,
+        "distinct": _new(batch.copies, shown) / there if there else math.nan,
+        "accepted": _new([copy for copy in batch.copies if copy.passed], shown) / batch.wanted,
     }
+
+
+def line(copy: Mapping[str, str]) -> str:
+    """The parts of a copy on one line."""
+    return " / ".join(copy.values())
+
+
+def _new(copies: Sequence[Shipped], shown: Sequence[str]) -> int:
+    """How many repeat nothing that was shown, and none before them."""
+    kept = distinct([*shown, *(line(copy.text) for copy in copies)])
+    return sum(number >= len(shown) for number in kept)
 
 
 def passed_by_round(batch: Batch, rounds: int) -> list[float]:

@@ -54,6 +54,15 @@ def test_shares_are_of_the_copies_asked_for() -> None:
     }
 
 
+def test_a_copy_that_repeats_an_example_is_no_new_one() -> None:
+    passes: Checks = {"length": True, "topic 1": True}
+    batch = Batch(wanted=2, copies=[copy("One tea!", passes), copy("all teas", passes)])
+    found = batch_metrics(batch, RULES, [{"header": "One tea"}])
+    assert found == {
+        "success": 1, "held-out": 0.5, "code rules": 1, "distinct": 0.5, "accepted": 0.5
+    }  # fmt: skip
+
+
 def test_an_empty_batch_has_failed_and_repeats_nothing() -> None:
     found = batch_metrics(Batch(wanted=3, copies=[]), RULES)
     assert math.isnan(found.pop("distinct"))
