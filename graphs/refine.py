@@ -28,7 +28,7 @@ import asyncio
 import operator
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypedDict, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -114,15 +114,32 @@ def refine_loop(
         checks: the checks of a candidate, cheap before dear.
         revise: the next version of a round's text; it reads the findings that did not pass.
     """
+    loop = _Loop(checks, revise)
+    builder: StateGraph[Any, Any, Any, Any] = StateGraph(
+        state, context_schema=context, output_schema=Left
+    )
+    add_node(builder, "check", loop.check, lane=_lane, fallback=loop.as_it_was)
+    add_node(builder, "revise", loop.rewrite, lane=_lane, fallback=loop.as_it_was)
+    builder.add_edge(START, "check")
+    builder.add_conditional_edges("check", _next("revise"), ["revise", END])
+    builder.add_conditional_edges("revise", _next("check"), ["check", END])
+    return builder.compile(name="refine")
 
-    async def check(now: S, runtime: Runtime[C]) -> dict[str, Any]:
-        draft, rounds = now["draft"], _rounds(now)
+
+@dataclass(frozen=True)
+class _Loop(Generic[S, C]):
+    """The nodes of a loop over what its method gives."""
+
+    checks: Callable[[S, C], Sequence[Check]]
+    revise: Callable[[S, C, Round], Awaitable[Text]]
+
+    async def check(self, now: S, runtime: Runtime[C]) -> dict[str, Any]:
+        draft, rounds, errors = now["draft"], _rounds(now), list[RunError]()
         same = next((one for one in rounds if one.text == draft.text), None)
-        errors: list[RunError] = []
         if same is not None:  # said before: asking again would cost as much and tell nothing
             findings = same.findings
         else:
-            listed = checks(now, runtime.context)
+            listed = self.checks(now, runtime.context)
             findings = await _examine(listed, draft, runtime.context.mode, errors)
         rounds = [*rounds, next_round(draft.text, findings, rounds)]
         update: dict[str, Any] = {"rounds": rounds[-1:], "errors": errors}
@@ -132,27 +149,18 @@ def refine_loop(
             update["refined"] = [Refined.of(draft.id, rounds, stopped)]
         return update
 
-    async def rewrite(now: S, runtime: Runtime[C]) -> dict[str, Any]:
-        text = await revise(now, runtime.context, best(now["rounds"]))
+    async def rewrite(self, now: S, runtime: Runtime[C]) -> dict[str, Any]:
+        text = await self.revise(now, runtime.context, best(now["rounds"]))
         return {"draft": Draft(id=now["draft"].id, text=text)}
 
-    def as_it_was(now: S, error: MerchgraphError, settings: C) -> dict[str, Any]:
+    def as_it_was(self, now: S, error: MerchgraphError, settings: C) -> dict[str, Any]:
+        """The update of a branch that got no further."""
         unread = Round(
             number=0, text=now["draft"].text,
-            findings=[_unknown(check) for check in checks(now, settings)],
+            findings=[_unknown(check) for check in self.checks(now, settings)],
         )  # fmt: skip
         rounds = _rounds(now) or [unread]
         return {"refined": [Refined.of(now["draft"].id, rounds, "no answer")]}
-
-    builder: StateGraph[Any, Any, Any, Any] = StateGraph(
-        state, context_schema=context, output_schema=Left
-    )
-    add_node(builder, "check", check, lane=_lane, fallback=as_it_was)
-    add_node(builder, "revise", rewrite, lane=_lane, fallback=as_it_was)
-    builder.add_edge(START, "check")
-    builder.add_conditional_edges("check", _next("revise"), ["revise", END])
-    builder.add_conditional_edges("revise", _next("check"), ["check", END])
-    return builder.compile(name="refine")
 
 
 def _rounds(now: Refining) -> list[Round]:
