@@ -1,0 +1,77 @@
+"""A use case in words: nothing that is checked is left unsaid."""
+
+from __future__ import annotations
+
+import pytest
+
+from merchgraph.graphs.copywriting import graph
+from merchgraph.graphs.copywriting_brief import brief, guidelines, requirements
+from merchgraph.graphs.copywriting_state import loaded
+from tests.graphs.tea_campaign import CASE, changed_case
+
+
+def test_every_check_is_said_in_the_order_in_which_they_run() -> None:
+    case = changed_case(
+        order=[{"first": "tea", "then": "cup"}],
+        off_brand=["cheap"],
+        capitals="sentence",
+        names=["Assam"],
+        parts={
+            "header": {"characters": {"most": 30}, "words": {"least": 3, "most": 3}},
+            "subheader": {"characters": {"least": 10, "most": 60}},
+        },
+    )
+    assert list(requirements(case)) == [
+        "The header has at most 30 characters, blanks included.",
+        "The header has just 3 words.",
+        "The subheader has 10 to 60 characters, blanks included.",
+        "The header says 'tea'; forms of the words count.",
+        "The copy never says 'coffee', in no form of the words.",
+        "The copy never says 'cheap', in no form of the words.",
+        "Each part is one line of plain text; its marks are from . , ! ? & ' % - : \u2019 \u2013 and "
+        "never doubled.",
+        "No part ends with a mark.",
+        "Capitals only where a sentence begins and in names. Written as here: Assam.",
+        "Where a copy says both, 'tea' comes before 'cup'.",
+        "Numbers, prices and promises are those of the facts; there are no others.",
+        "The copy tells the reader: There are green teas.",
+        "The subheader goes on from the header: the same offer, and nothing said twice.",
+        "The tone of every phrase: calm",
+        "The copy speaks to its readers and would not do for others: People who drink tea",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("end", "said"), [(".!", "Each part ends with one of . !"), (None, None), ("", "No part ends")]
+)
+def test_the_end_of_a_part_is_said_as_it_is_checked(end: str | None, said: str | None) -> None:
+    examples = [{"header": "Time for tea!", "subheader": "12 green teas wait for you."}]
+    case = changed_case(
+        punctuation={"end": end}, examples=examples if end else CASE.model_dump()["examples"]
+    )
+    told = [line for line in requirements(case) if "part ends" in line]
+    assert [line.startswith(said) for line in told if said] == ([True] if said else [])
+    assert bool(told) == bool(said)
+
+
+@pytest.mark.parametrize("name", ["a", "b", "c"])
+def test_each_judged_check_of_the_bundled_use_cases_has_its_evaluator(name: str) -> None:
+    case = loaded(name)
+    found = guidelines(case)
+    assert list(found) == list(case.judged)
+    assert [one.kind for one in found.values()] == [
+        "topic" if check.startswith("topic ") else check for check in case.judged
+    ]
+    assert all(bool(one.what) == (one.kind != "coherence") for one in found.values())
+
+
+def test_agents_read_the_use_case_as_it_stands() -> None:
+    told = brief(CASE)
+    assert (told.parts, told.facts) == (("header", "subheader"), ("There are 12 green teas.",))
+    assert told.examples == (dict(CASE.examples[0]),)
+    assert "Twelve green teas" in told.about
+    assert told.system.startswith("You write for a tea shop.")
+
+
+def test_the_graph_has_the_loop_inside() -> None:
+    assert {"read", "write", "refine", "select"} <= set(graph.get_graph().nodes)
