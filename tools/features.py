@@ -106,13 +106,14 @@ def proven(claim: Claim, *, item: str, source: str) -> Feature | None:
 def read_off(item: str, title: str, category: str, brand: str | None) -> list[Feature]:
     """Features by code, from the item's own fields: what it is, where it belongs, brand and size.
 
-    The last level of the category says what the item is; without a category its title's beginning.
+    The last level of the category says what the item is; without a category its title's beginning,
+    which is a feature in any case.
     Empty only where no field has a word.
     """
     levels = [_pieces(level) for level in category.split(">")]
     levels = [pieces for pieces in levels if pieces] or [_pieces(title)[:1]]
     found: list[tuple[str, Kind, float]] = [(piece, "type", 1.0) for piece in levels[-1][:1]]
-    found += [(piece, "attribute", 0.6) for piece in levels[-1][1:]]
+    found += [(piece, "attribute", 0.6) for piece in (*levels[-1][1:], *_pieces(title)[:1])]
     found += [(piece, "attribute", 0.5) for level in levels[1:-1] for piece in level]
     if len(levels) > 1:
         found += [(piece, "attribute", 0.2) for piece in levels[0]]
@@ -168,7 +169,7 @@ def alike(texts: Sequence[str], embed: Embed) -> list[int]:
 def clusters(
     features: Sequence[Feature], leaders: Sequence[int], weights: Mapping[str, float]
 ) -> list[Cluster]:
-    """The clusters by weight, heaviest first.
+    """The clusters by weight, heaviest first; of equal ones first those of more items.
 
     Args:
         features: of the whole module.
@@ -191,11 +192,11 @@ def clusters(
         )
         for text, has in items.items()
     ]  # fmt: skip
-    return sorted(made, key=lambda cluster: (-cluster.weight, cluster.text))
+    return sorted(made, key=lambda one: (-one.weight, -len(one.items), one.text))
 
 
 def cover(every: Sequence[Cluster], weights: Mapping[str, float], most: int) -> list[Cluster]:
-    """At most so many clusters, greedily by what each adds to the coverage of the items.
+    """At most so many of `clusters`, greedily by what each adds to the coverage of the items.
 
     Coverage of a set S is F(S) = sum of w_i x the highest salience_i(f) over f in S: monotone and
     submodular, so greedy reaches (1 - 1/e) of the best S of that size (Nemhauser, Wolsey and Fisher
@@ -206,7 +207,7 @@ def cover(every: Sequence[Cluster], weights: Mapping[str, float], most: int) -> 
     chosen: list[Cluster] = []
     best = dict.fromkeys(weights, 0.0)
     while left and len(chosen) < most:
-        taken = min(left, key=lambda one: (-_gain(one, best, weights), -one.weight, one.text))
+        taken = min(left, key=lambda one: -_gain(one, best, weights))
         left.remove(taken)
         chosen.append(taken)
         best |= {item: max(best[item], salience) for item, salience in taken.items.items()}
