@@ -127,7 +127,10 @@ def tidied(text: str) -> str:
 
 def distinct(goods: Sequence[Goods]) -> list[Goods]:
     """The first item of each text; a model would be asked the same of the others."""
-    return list({one.text: one for one in reversed(goods)}.values())[::-1]
+    firsts: dict[str, Goods] = {}
+    for one in goods:
+        firsts.setdefault(one.text, one)
+    return list(firsts.values())
 
 
 async def each(asked: Sequence[Awaitable[T]]) -> list[T | MerchgraphError]:

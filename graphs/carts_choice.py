@@ -90,8 +90,10 @@ async def choose(
     One that says the same as another is shown to the arbiters once. Where nobody has to choose, or
     nobody answers, coverage and brevity decide.
     """
-    by_text = {one.text[TITLE]: one for one in reversed(candidates)}
-    shown = {one.id: one for one in reversed(by_text.values())}
+    by_text: dict[str, Refined] = {}
+    for one in candidates:
+        by_text.setdefault(one.text[TITLE], one)
+    shown = {one.id: one for one in by_text.values()}
     points: dict[str, float] = {}
     errors: list[RunError] = []
     if len(shown) > 1 and "arbitration" not in context.without:

@@ -57,8 +57,10 @@ def extracted(product: Goods, said: Extraction) -> Extracted:
         *(Claim(one.feature, one.kind, SALIENCE[one.salience], one.quote) for one in said.features),
     ]
     found = [proven(claim, item=product.item, source=product.text) for claim in claims]
-    kept = {stems(one.text): one for one in reversed([*filter(None, found), *by_code(product)])}
-    return Extracted(features=list(kept.values())[::-1], answered=True)
+    kept: dict[tuple[str, ...], Feature] = {}
+    for feature in (*filter(None, found), *by_code(product)):
+        kept.setdefault(stems(feature.text), feature)
+    return Extracted(features=list(kept.values()), answered=True)
 
 
 def by_code(product: Goods) -> list[Feature]:

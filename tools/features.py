@@ -119,11 +119,13 @@ def read_off(item: str, title: str, category: str, brand: str | None) -> list[Fe
         found += [(piece, "attribute", 0.2) for piece in levels[0]]
     found += [(piece, "attribute", 0.05) for piece in _pieces(brand or "")]
     found += [(match[0], "attribute", 0.02) for match in _SIZE.finditer(title)]
-    once = {stems(text): (text, kind, salience) for text, kind, salience in reversed(found)}
-    return [
-        Feature(item=item, text=text, kind=kind, salience=salience, span=text, by_code=True)
-        for text, kind, salience in reversed(once.values())
-    ]
+    once: dict[tuple[str, ...], Feature] = {}
+    for text, kind, salience in found:
+        feature = Feature(
+            item=item, text=text, kind=kind, salience=salience, span=text, by_code=True
+        )
+        once.setdefault(stems(text), feature)
+    return list(once.values())
 
 
 def item_weights(items: Sequence[str], weighting: Weighting) -> dict[str, float]:

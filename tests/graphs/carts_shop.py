@@ -84,7 +84,9 @@ def first_label(messages: Sequence[BaseMessage]) -> Answer:
 
 def field(messages: Sequence[BaseMessage], name: str) -> str:
     """A line of the product in a prompt."""
-    return re.findall(rf"^{name}: (.*)$", str(messages[-1].content), flags=re.MULTILINE)[0]
+    found = re.search(rf"^{name}: (.*)$", str(messages[-1].content), flags=re.MULTILINE)
+    assert found is not None
+    return found[1]
 
 
 def words(text: str) -> set[str]:

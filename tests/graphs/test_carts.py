@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from blockbuster import blockbuster_ctx
 from langchain_core.messages import BaseMessage
+from langgraph.checkpoint.memory import InMemorySaver
 
 from merchgraph.graphs import carts
 from merchgraph.graphs.carts import Context, Request, Result
+from merchgraph.runtime.recording import recorded, replayed
 from merchgraph.runtime.scripted import Always, Replies, scripted
 from tests.graphs.carts_shop import GOOD, ITEMS, script, true_of
 from tests.graphs.carts_shop import corner_carts as corner_carts
@@ -143,8 +146,8 @@ async def test_without_features_the_writer_reads_the_items() -> None:
 
 async def test_without_arbitration_the_highest_coverage_wins() -> None:
     titles = ["Bread & Rolls", "Bread, Spreads & Tea", "Honey for You"]
-    context = {"drafts": 3, "rounds": 0, "without": ["arbitration"]}
-    result = await ran(script(titles, arbitrate=[]), **context)
+    replies = script(titles, arbitrate=[])
+    result = await ran(replies, drafts=3, rounds=0, without=["arbitration"])
     assert result.title == "Bread, Spreads & Tea"
     assert {c.points for c in result.candidates} == {None}
 
@@ -154,7 +157,7 @@ async def test_the_writers_sample_and_the_others_do_not(monkeypatch: pytest.Monk
     assert context.agent_model("draft").temperature == 0.7
     assert [context.agent_model("refine", n).seed for n in (1, 2)] == [8, 9]
     for agent in ("extract", "relevance", "arbitrate"):
-        assert context.agent_model(agent).temperature == 0.0  # type: ignore[arg-type]
+        assert context.agent_model(agent).temperature == 0.0
 
 
 async def test_a_model_of_its_own_for_the_judge() -> None:
@@ -175,19 +178,41 @@ async def test_the_ledger_has_every_request() -> None:
     assert asked.count("arbitrate") == 3
 
 
-async def test_a_result_is_json_and_a_thread_can_run_again() -> None:
+async def test_a_result_is_json() -> None:
     result = await ran(script())
     assert Result.model_validate_json(json.dumps(result.model_dump(mode="json"))) == result
+
+
+async def test_a_thread_that_runs_again_starts_afresh() -> None:
+    graph = carts.build().compile(checkpointer=InMemorySaver())
+    thread: Any = {"configurable": {"thread_id": "1"}}
+    everything: Any = {"items": ITEMS}
+    three: Any = {"items": ITEMS[:3]}
     with scripted(script()) as model:
-        context = Context(model=model)
-        first: Any = await carts.graph.ainvoke({"items": ITEMS}, context=context)
-        state: Any = await carts.graph.ainvoke(
-            first | {"items": ITEMS[:3]}, context=Context(model=model, drafts=2)
-        )
+        await graph.ainvoke(everything, thread, context=Context(model=model))
+        state = await graph.ainvoke(three, thread, context=Context(model=model, drafts=2))
     again = carts.result(state)
     assert list(again.features) == ITEMS[:3]
     assert [c.id for c in again.candidates] == ["1", "2", "template"]
-    assert again.usage.calls < carts.result(first).usage.calls
+    details = again.candidates[0].rounds[0].findings[-1].details
+    assert list(details) == ITEMS[:3]
+    assert again.usage.calls == 3 + 1 + 2 * 2 * 3 + 2
+
+
+async def test_a_run_is_replayed_without_a_shop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, request = tmp_path / "carts.jsonl.zst", Request(items=ITEMS)
+    with scripted(script(), name="writer") as model:
+        context = Context(model=model)
+        with recorded(file):
+            first = await carts.arun(request, context)
+    for name in ("shop", "_embed"):
+        monkeypatch.setattr(carts, name, lambda *_: pytest.fail("a replay needs neither"))
+    with replayed(file):
+        again = await carts.arun(request, context)
+    assert again.title == first.title
+    assert again.candidates == first.candidates
 
 
 async def test_no_node_blocks_the_event_loop() -> None:
