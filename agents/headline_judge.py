@@ -53,11 +53,15 @@ class PairJudge:
         Raises:
             ModelReplyError, EndpointError, BudgetError, SetupError: as `choose`.
         """
-        first, second = await asyncio.gather(self._first(a, b), self._first(b, a))
+        first, second = await asyncio.gather(self.first(a, b), self.first(b, a))
         return Preference(shown_first=first, shown_second=max(0.0, 1 - second))
 
-    async def _first(self, first: str, second: str) -> float:
-        """P(the first of the two has more clicks)."""
+    async def first(self, first: str, second: str) -> float:
+        """P(the first of the two has more clicks), asked in this order alone.
+
+        Raises:
+            ModelReplyError, EndpointError, BudgetError, SetupError: as `choose`.
+        """
         task = prompt("copy/headlines", first=fenced(first), second=fenced(second))
         messages = [SystemMessage(prompt("copy/clicks")), HumanMessage(task)]
         odds = await choose(self.model, messages, ("A", "B"), agent="headline")

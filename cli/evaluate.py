@@ -23,7 +23,7 @@ Data = Annotated[
 Targets = Annotated[
     str, typer.Option(help="any item of the last basket, or one that is new to the household.")
 ]
-Seed = Annotated[int, typer.Option(help="Which households, targets and slates.")]
+Seed = Annotated[int, typer.Option(help="What is drawn: cases, targets, slates.")]
 
 
 @app.command()
@@ -78,6 +78,28 @@ def pilot(
 
     with stages(console) as telling:
         report = suite.run(suite.Params(limit=limit, seed=seed), progress=telling("tests"))
+    console.print(report.terminal())
+
+
+@app.command()
+def headlines(
+    model: Annotated[
+        str | None, typer.Option(help="PROVIDER/MODEL of a pairwise judge; none is asked without.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Pairs drawn by the seed.")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Which of two real headlines got more clicks? A model's judge against length and a ridge."""
+    console = Console()
+
+    from merchgraph.evals.baselines.headlines import of_model
+    from merchgraph.evals.suites.headlines import Params, run
+    from merchgraph.runtime.models import chat_model
+
+    asked = chat_model(model) if model else None
+    with stages(console) as telling:
+        judges = {str(model): of_model(asked, telling("asking"))} if asked else None
+        report = run(Params(limit=limit, seed=seed), judges=judges, progress=telling("embedding"))
     console.print(report.terminal())
 
 
