@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from merchgraph.agents.copy_baselines import SelfCritic
@@ -59,16 +60,20 @@ class Desk:
     async def best_of(self, case: Case) -> Answer:
         """J + 1 replies, as many texts as the loop writes at most; the m best by the loop's own checks.
 
-        In their order: what passed more of them comes first, near-doubles last.
+        In their order: what passed more of them comes first; near-doubles, of an example too, come last.
         """
         results = [
             await self._run(case, rounds=0, seed=case.request["seed"] + ANOTHER * number)
             for number in range(self.rounds + 1)
         ]
-        drafts = [one for result in results for one in result.refined]
-        drafts.sort(key=lambda one: one.version.value, reverse=True)
-        shipped = [_shipped(one, versions=False) for one in drafts]
-        first = distinct([line(copy.text) for copy in shipped])
+        drafts: dict[str, Refined] = {}
+        for one in chain.from_iterable(result.refined for result in results):
+            drafts.setdefault(line(one.text), one)
+        ranked = sorted(drafts.values(), key=lambda one: one.version.value, reverse=True)
+        shipped = [_shipped(one, versions=False) for one in ranked]
+        shown = [line(dict(copy)) for copy in _use_case(case).examples]
+        kept = distinct([*shown, *(line(copy.text) for copy in shipped)])
+        first = [number - len(shown) for number in kept if number >= len(shown)]
         ordered = [*first, *(n for n in range(len(shipped)) if n not in first)]
         best = [shipped[number] for number in ordered[: case.request["copies"]]]
         return await self._answer(case, best, total(result.usage for result in results))
