@@ -94,12 +94,11 @@ def around(store: Shop, item: str, size: int) -> Module:
     """
     if not 1 <= size <= MOST_ITEMS:
         raise SetupError(f"A module of {size} items was asked for; give 1 to {MOST_ITEMS}.")
-    store.items.row(item)
-    shelf = _Shelf(store)
-    category = shelf.frame.filter(pl.col("category") == shelf.category.get(item, ""))
-    mates = category["item"].to_list() if shelf.category.get(item) else []
-    items = shelf.unlike([item, *shelf.neighbours(item, size), *mates], size)
-    return Module(id=f"around {item}", kind="co-purchase", items=tuple(items))
+    text, shelf = store.items.row(item).text, _Shelf(store)
+    mates = _of_category(shelf, item) if shelf.category.get(item) else []
+    near = [one for one in (*shelf.neighbours(item, size), *mates) if shelf.text.get(one) != text]
+    items = (item, *shelf.unlike(near, size - 1)) if size > 1 else (item,)
+    return Module(id=f"around {item}", kind="co-purchase", items=items)
 
 
 def read_modules(path: Path) -> list[Module]:
