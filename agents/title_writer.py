@@ -48,7 +48,8 @@ class TitleWriter:
         Raises:
             ModelReplyError, EndpointError, BudgetError, SetupError: as `ask`.
         """
-        said = ", ".join(fenced(word, 60) for word in words) or "what these products are"
+        listed = ", ".join(fenced(word, 60) for word in words)
+        said = f"<features>{listed}</features>" if words else "what these products are"
         task = prompt(
             "carts/write", titles=titles, words=said, least=limits.least, most=limits.most
         )
