@@ -40,11 +40,17 @@ class Desk:
         model: PROVIDER/MODEL of all agents.
         rounds: J, by which the baselines are given as much as the loop.
         judge: the held-out judge.
+        calibrate: whether the loop's evaluators are.
     """
 
     model: str
     rounds: int
     judge: HeldOut
+    calibrate: bool = False
+
+    def context(self, **settings: Any) -> copywriting.Context:
+        """The graph's settings."""
+        return copywriting.Context(model=self.model, calibrate=self.calibrate, **settings)
 
     async def loop(self, mode: Mode, rounds: int, case: Case) -> Answer:
         """The graph."""
@@ -129,7 +135,7 @@ class Desk:
 
     def _context(self, case: Case, **settings: Any) -> copywriting.Context:
         wanted = {"copies": case.request["copies"], "seed": case.request["seed"], **settings}
-        return copywriting.Context(model=self.model, **wanted)
+        return self.context(**wanted)
 
     async def _answer(self, case: Case, copies: Sequence[Shipped], usage: Usage) -> Answer:
         judged = await self.judge.judge(_use_case(case), [copy.text for copy in copies])

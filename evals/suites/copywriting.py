@@ -25,7 +25,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from merchgraph.evals.metrics.copies import Batch, batch_metrics
 from merchgraph.evals.suite import Answer, Case, Outcome, Progress, System
+from merchgraph.evals.suites import copy_critic
 from merchgraph.evals.suites.copy_judge import HeldOut
+from merchgraph.evals.suites.copy_labels import Labelled, labels
 from merchgraph.evals.suites.copy_systems import Desk
 from merchgraph.evals.suites.copy_tables import MODES, Loops, tables
 from merchgraph.evals.tables import Table
@@ -33,9 +35,14 @@ from merchgraph.evals.taped import Taped
 from merchgraph.graphs.copywriting_state import loaded
 from merchgraph.graphs.front import checked
 from merchgraph.runtime.errors import SetupError
+from merchgraph.runtime.ledger import Usage
 from merchgraph.runtime.models import DEFAULT_MODEL
+from merchgraph.runtime.playing import on_tape
 from merchgraph.runtime.trace import JsonObject
 from merchgraph.tools.use_case import UseCase
+
+CALIBRATION = "calibration"
+"""The run of a trace that no case has."""
 
 
 class Params(BaseModel):
@@ -53,6 +60,10 @@ class Params(BaseModel):
         default="",
         description="PROVIDER/MODEL of the held-out judge; the sentence embedder if empty",
     )
+    calibrate: bool = Field(
+        default=False,
+        description="let the loop's evaluators take off what they say of an empty copy",
+    )
     systems: str = Field(default="all", description="all, or names with commas")
     seed: int = Field(default=0, ge=0, le=10**9)
 
@@ -64,15 +75,18 @@ class Copywriting:
     Attributes:
         params: what is evaluated.
         recorded: the cases of a trace; made from the use cases where there are none.
+        critic: what the loop's evaluators say of labelled copies; `prepare` asks them.
     """
 
     params: Params = field(default_factory=Params)
     recorded: Sequence[Case] = ()
     name: str = "copy"
+    critic: dict[str, list[copy_critic.Verdict]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.judge = HeldOut(self.params.judge)
-        self.desk = Desk(self.params.model, self.params.rounds, self.judge)
+        params = self.params
+        self.desk = Desk(params.model, params.rounds, self.judge, params.calibrate)
         ladder = sorted({*range(self.params.longest + 1), self.params.rounds})
         self.loops = Loops(self.params.rounds, ladder)
         self.reference = f"best of {self.params.rounds + 1}"
@@ -95,12 +109,21 @@ class Copywriting:
         ]
 
     async def prepare(self, recorder: Taped, progress: Progress | None = None) -> None:
-        """Choose the held-out judge's thresholds.
+        """Choose the held-out judge's thresholds, and measure the loop's evaluators.
 
         Raises:
             SetupError, DataError: as `load_use_case`; or the judge's model is missing.
         """
-        await self.judge.calibrate(recorder, self._use_cases())
+        names = self._use_cases()
+        with recorder.recorder.run(CALIBRATION) as take:
+            known = await on_tape("labels", lambda: labels(names), list[Labelled], names=names)
+            await self.judge.calibrate(known)
+            self.critic = await copy_critic.measured(known, self.desk.context())
+            cuts = {
+                name: {check: cut.model_dump() for check, cut in found.items()}
+                for name, found in self.judge.cuts.items()
+            }
+            take.answered(cuts, {}, Usage())
 
     @property
     def notes(self) -> Sequence[str]:
@@ -136,8 +159,9 @@ class Copywriting:
         )
 
     def tables(self, outcomes: Sequence[Outcome]) -> Sequence[Table]:
-        """Rounds, checks, cost, and the two modes against each other."""
-        return tables(outcomes, self.loops)
+        """Rounds, checks, cost, the two modes against each other, and the loop's evaluators."""
+        critic = copy_critic.table(self.critic)
+        return [*tables(outcomes, self.loops), *([critic] if critic.rows else [])]
 
     def _use_cases(self) -> list[str]:
         names = [name.strip() for name in self.params.use_cases.split(",") if name.strip()]

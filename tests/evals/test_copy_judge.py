@@ -5,40 +5,32 @@ from pathlib import Path
 
 import pytest
 
-from merchgraph.evals.suites.copy_judge import HeldOut, labels
-from merchgraph.evals.taped import Taped
+from merchgraph.evals.suites.copy_judge import HeldOut
+from merchgraph.evals.suites.copy_labels import labels
 from merchgraph.graphs.copywriting_state import loaded
-from merchgraph.runtime.recorder import Recorder
 
 BUNDLED = ["a", "b", "c"]
 TOPIC_A = "There are coupons for tea."
 
 
-def calibrated(path: Path, names: list[str]) -> HeldOut:
-    judge, recorder = HeldOut(), Recorder(path)
-    asyncio.run(judge.calibrate(Taped(recorder), names))
-    recorder.close()
-    return judge
-
-
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory: pytest.TempPathFactory) -> HeldOut:
-    return calibrated(tmp_path_factory.mktemp("judge") / "x.jsonl.zst", BUNDLED)
+def judge() -> HeldOut:
+    made = HeldOut()
+    asyncio.run(made.calibrate(labels(BUNDLED)))
+    return made
 
 
 def test_every_label_is_of_a_check_that_its_use_case_has_and_of_one_side_only() -> None:
     found = labels(BUNDLED)
-    assert found.keys() == {loaded(name).name for name in BUNDLED}
-    for name in BUNDLED:
-        case = loaded(name)
-        rows = found[case.name]
+    assert [one.case for one in found] == [loaded(name) for name in BUNDLED]
+    for case, rows in ((one.case, one.rows) for one in found):
         assert {row.check for row in rows} == set(case.judged)
         sides = [(row.check, str(row.asked.text)) for row in rows]
         assert len(set(sides)) == len(sides)
         for check in case.judged:
             assert sum(row.holds for row in rows if row.check == check) >= 10
             assert sum(not row.holds for row in rows if row.check == check) >= 5
-    assert sum(map(len, found.values())) >= 150
+    assert sum(len(one.rows) for one in found) >= 150
 
 
 def test_a_use_case_of_ones_own_is_calibrated_on_examples_alone(tmp_path: Path) -> None:
@@ -48,7 +40,8 @@ def test_a_use_case_of_ones_own_is_calibrated_on_examples_alone(tmp_path: Path) 
         f"topics: [{TOPIC_A}]\n"
     )
     (tmp_path / "tea.yaml").write_text(text)
-    rows = labels([str(tmp_path / "tea.yaml")])["Tea"]
+    [tea] = labels([str(tmp_path / "tea.yaml")])
+    rows = tea.rows
     assert [row.asked.text for row in rows if row.holds] == [{"header": "Coupons for tea"}]
     others = [copy for name in BUNDLED for copy in loaded(name).examples]
     assert [row.asked.text for row in rows if not row.holds] == others

@@ -11,7 +11,7 @@ from langchain_core.messages import BaseMessage
 from merchgraph.evals.replay import replay_file
 from merchgraph.evals.report import Report
 from merchgraph.evals.session import run_suite
-from merchgraph.evals.suites import copy_judge
+from merchgraph.evals.suites import copy_judge, copy_labels
 from merchgraph.evals.suites.copywriting import make
 from merchgraph.evals.tables import Cell
 from merchgraph.graphs import copywriting_state
@@ -127,6 +127,14 @@ def test_the_tables_have_the_planted_rounds_failures_and_repairs(tea: str) -> No
     assert [modes["all"][n] for n in (0, 1, 3, 4)] == [2, 0.5, 0.5, 1]
 
 
+def test_the_loops_evaluators_are_measured_on_labelled_copies(tea: str) -> None:
+    report, _ = sit(tea, systems="zero-shot")
+    # they pass everything: the one example of the use case, and six of others that do not hold
+    assert rows(report, "The loop's own evaluators") == {
+        "Tea: topic 1": [1, 6, pytest.approx(1 / 7), 1, 0.5]
+    }
+
+
 def test_a_replay_needs_no_file_no_model_and_no_embedder(
     tea: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,7 +144,7 @@ def test_a_replay_needs_no_file_no_model_and_no_embedder(
     def gone(*_: object, **__: object) -> Any:
         raise AssertionError("a replay read the world outside")
 
-    for module, name in ((copy_judge, "loaded"), (copywriting_state, "load_use_case")):
+    for module, name in ((copy_labels, "loaded"), (copywriting_state, "load_use_case")):
         monkeypatch.setattr(module, name, gone)
     monkeypatch.setattr(copy_judge, "Embedder", gone)
     replay = asyncio.run(replay_file(file))
@@ -144,7 +152,7 @@ def test_a_replay_needs_no_file_no_model_and_no_embedder(
     assert (replay.same, replay.runs) == (True, 2 * 13)
     assert replay.report is not None
     assert replay.report.model_dump_json() == report.model_dump_json()
-    assert len(replay.report.tables) == 6
+    assert len(replay.report.tables) == 7
     assert asked
 
 
