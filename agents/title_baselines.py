@@ -1,9 +1,8 @@
 """Agents that the title methods are compared with, and the judge that compares them.
 
-A writer of one title, with or without thoughts before it, which stand in a field before the title so that
-one constrained reply has both; and the critic of Self-Refine (arXiv 2303.17651): the writer's own model,
-without tools, whose words go to the `Refiner` that CARTS has too. All read the items' texts. The wordings
-are ours.
+A writer of one title that thinks first, in a field before the title, so that one constrained reply has
+both; and the critic of Self-Refine (arXiv 2303.17651): the writer's own model, without tools, whose words
+go to the `Refiner` that CARTS has too. Both read the items' texts. The wordings are ours.
 """
 
 from __future__ import annotations
@@ -22,12 +21,6 @@ from merchgraph.runtime.structured import ask, choose
 LONGEST, REASONING, FAULT, MOST = 100, 400, 120, 4
 """Characters of a title, a reasoning and a fault, for servers that constrain; faults of a critique."""
 Line = Annotated[str, Field(json_schema_extra={"maxLength": LONGEST})]
-
-
-class Written(BaseModel):
-    """A title."""
-
-    title: Line
 
 
 class Reasoned(BaseModel):
@@ -52,27 +45,26 @@ class Critique(BaseModel):
 
 
 @dataclass(frozen=True)
-class PlainWriter:
-    """Writes one title in one call."""
+class ThinkingWriter:
+    """Writes one title in one call, by chain of thought."""
 
     model: BaseChatModel
 
-    async def write(self, about: str, limits: Limits, *, think: bool = False) -> str:
+    async def write(self, about: str, limits: Limits) -> str:
         """The title.
 
         Args:
             about: the module, by `title_writer.products`.
             limits: what the title is told to keep to.
-            think: let the reply reason first: chain of thought.
 
         Raises:
             ModelReplyError, EndpointError, BudgetError, SetupError: as `ask`.
         """
-        step, kind, agent = ("reason", Reasoned, "reason") if think else ("write", Written, "write")
-        task = prompt(f"titles/{step}", least=limits.least, most=limits.most)
-        tokens = LONGEST + (REASONING if think else 0)
-        reply: Written | Reasoned = await ask(
-            self.model, _messages(about, task), kind, agent=agent, max_tokens=tokens
+        task = prompt("titles/reason", least=limits.least, most=limits.most)
+        # a character may take a token, and a field its name
+        tokens = REASONING + LONGEST + 32
+        reply = await ask(
+            self.model, _messages(about, task), Reasoned, agent="reason", max_tokens=tokens
         )
         return reply.title
 
@@ -91,7 +83,7 @@ class TitleCritic:
         """
         shown = fenced(title, LONGEST)
         task = prompt("titles/criticise", title=shown, least=limits.least, most=limits.most)
-        tokens = MOST * FAULT
+        tokens = MOST * FAULT + 32
         reply = await ask(
             self.model, _messages(about, task), Critique, agent="criticise", max_tokens=tokens
         )

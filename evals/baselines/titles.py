@@ -1,8 +1,9 @@
 """Baselines of CARTS: a template, single pass, chain of thought, Self-Refine, the best of many drafts.
 
-All read the items' texts, as the ablation of CARTS without features does, and may be revised or chosen by
-nothing that CARTS does not have. The best of many is chosen by CARTS' own signals in code: feasible
-first, then the share of items of which the title says a word, then brevity.
+All read the items' texts, as the ablation of CARTS without features does, and all but the one that
+thinks are asked in that one's words. Nothing revises or chooses them that CARTS does not have: the
+best of many is found by its signals in code, feasible first, then the share of items of which the
+title says a word, then brevity.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from merchgraph.agents.refiner import Refiner
-from merchgraph.agents.title_baselines import PlainWriter, TitleCritic
-from merchgraph.agents.title_writer import products, system
+from merchgraph.agents.title_baselines import ThinkingWriter, TitleCritic
+from merchgraph.agents.title_writer import TitleWriter, products, system
 from merchgraph.evals.metrics.titles import broken, rules
 from merchgraph.graphs.carts_checks import requirements, tidied
 from merchgraph.graphs.carts_state import Brief, Context, Goods
 from merchgraph.runtime.chat import ChatModel
+from merchgraph.runtime.errors import ModelReplyError
 from merchgraph.runtime.ledger import at
 from merchgraph.runtime.models import chat_model
 from merchgraph.tools.copy_rules.word_lists import FUNCTION
@@ -65,10 +67,13 @@ class Bench:
         )
         return found[0] if found else trim(common, limits.most)
 
-    async def single(self, *, think: bool = False) -> str:
+    async def single(self) -> str:
         """One call, at temperature 0."""
-        writer = PlainWriter(self._model())
-        return tidied(await writer.write(self.about, self.context.limits, think=think))
+        return await self._write(self._model())
+
+    async def thoughtful(self) -> str:
+        """One call that thinks before it writes, at temperature 0."""
+        return tidied(await ThinkingWriter(self._model()).write(self.about, self.context.limits))
 
     async def self_refined(self) -> str:
         """A title that its own model criticises and rewrites, J times or until it finds no fault."""
@@ -77,26 +82,32 @@ class Bench:
             goods=list(self.goods), about=self.about, sources=self.sources, clusters=[],
             weights={one.item: 1.0 for one in self.goods},
         )  # fmt: skip
-        title = await self.single()
+        title, wanted = await self.single(), requirements(brief, context)
         for _ in range(context.rounds):
-            faults = await TitleCritic(model).criticise(self.about, title, context.limits)
-            if not faults:
+            try:
+                faults = await TitleCritic(model).criticise(self.about, title, context.limits)
+                if not faults:
+                    break
+                now = await Refiner(model).revise(
+                    system(), self.about, {"title": title}, rules=wanted, faults=faults
+                )
+            except ModelReplyError:  # the title stands as it was
                 break
-            wanted = requirements(brief, context)
-            text = {"title": title}
-            now = await Refiner(model).revise(
-                system(), self.about, text, rules=wanted, faults=faults
-            )
             title = tidied(now["title"])
         return title
 
     async def drafts(self, numbers: Sequence[int]) -> list[str]:
-        """Titles of one call each, at the temperature of CARTS' writer; a number is a sample."""
+        """Titles of one call each, at the temperature of CARTS' writer; a number is a sample.
+
+        A call without a usable reply gives an empty title.
+        """
 
         async def draft(number: int) -> str:
             with at(lane=f"{number}"):
-                writer = PlainWriter(self._model(number))
-                return tidied(await writer.write(self.about, self.context.limits))
+                try:
+                    return await self._write(self._model(number))
+                except ModelReplyError:
+                    return ""
 
         return list(await asyncio.gather(*map(draft, numbers)))
 
@@ -112,6 +123,10 @@ class Bench:
             return not broken(title, hard), told, -len(title)
 
         return max(dict.fromkeys(titles), key=value)
+
+    async def _write(self, model: ChatModel) -> str:
+        said = await TitleWriter(model).write(self.about, [], 1, self.context.limits)
+        return tidied(said[0]) if said else ""
 
     def _model(self, number: int | None = None) -> ChatModel:
         context = self.context

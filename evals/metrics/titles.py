@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict
 
 from merchgraph.tools.constraints import Limits, Rule, size
-from merchgraph.tools.copy_rules.grounding import supported
+from merchgraph.tools.copy_rules.grounding import grounded, supported
 from merchgraph.tools.copy_rules.style import capitals, punctuation, visible
 from merchgraph.tools.copy_rules.word_lists import FUNCTION
 from merchgraph.tools.text import stem, stems, words
@@ -64,7 +64,8 @@ class Verdict(BaseModel):
 
 
 def rules(least: int, most: int, sources: Sequence[str]) -> list[Rule]:
-    """The hard rules of a title: length, what can be seen, marks, capitals, words with a source.
+    """The hard rules of a title: length, what can be seen, marks, capitals, words and facts with a
+    source.
 
     Args:
         least, most: characters, both inclusive.
@@ -74,7 +75,7 @@ def rules(least: int, most: int, sources: Sequence[str]) -> list[Rule]:
     length = size("title", characters=Limits(least, most)).named(LENGTH)
     no_word = Rule("supported words", lambda copy: "there is no word to make a title of")
     worded = supported(sources) if any(map(stems, sources)) else no_word
-    return [length, visible(), punctuation(), capitals(), named, worded]
+    return [length, visible(), punctuation(), capitals(), named, worded, grounded(sources)]
 
 
 def broken(title: str, hard: Sequence[Rule]) -> list[str]:

@@ -217,7 +217,7 @@ class Carts:
         bench = Bench(goods, self._context())
         writers: dict[str, Callable[[], Awaitable[str]]] = {
             "single pass": bench.single,
-            "chain of thought": partial(bench.single, think=True),
+            "chain of thought": bench.thoughtful,
             "Self-Refine": bench.self_refined,
             REFERENCE: partial(self._best, bench, case, by_tokens=False),
             BY_TOKENS: partial(self._best, bench, case, by_tokens=True),

@@ -89,11 +89,6 @@ def titled(messages: Sequence[BaseMessage]) -> Answer:
     return json.dumps({"reasoning": "hm", "title": f"{nouns[0]} and {nouns[-1]} for you"})
 
 
-def written(messages: Sequence[BaseMessage]) -> Answer:
-    nouns = [*_nouns(_last(messages)), "Things"]
-    return json.dumps({"title": f"Our {nouns[0]}, our pride"})
-
-
 def revised(messages: Sequence[BaseMessage]) -> Answer:
     nouns = _nouns(_last(messages).split("What is wrong")[-1]) or ["Goods"]
     return json.dumps({"title": f"{' & '.join(nouns[:3])} for you"})
@@ -117,7 +112,6 @@ REPLIES: Replies = {
     "relevance": Always(judged),
     "refine": Always(revised),
     "arbitrate": Always(arbitrated),
-    "write": Always(written),
     "reason": Always(titled),
     "criticise": Always(json.dumps({"faults": ["It does not name Bread."]})),
     "held-out": Always(judged),

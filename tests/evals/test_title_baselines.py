@@ -59,7 +59,7 @@ def test_the_best_is_feasible_before_it_covers_much_and_short_before_long() -> N
 
 def test_every_draft_is_a_sample_of_its_own_in_its_own_lane() -> None:
     lanes = [f"{n}" for n in (0, 1, 5)]
-    replies: Replies = {f"write@{lane}": [f'{{"title": "Tea  {lane}"}}'] for lane in lanes}
+    replies: Replies = {f"draft@{lane}": [f'{{"titles": ["Tea  {lane}"]}}'] for lane in lanes}
     with scripted(replies) as model:
         found = asyncio.run(bench(model).drafts([0, 1, 5]))
     assert found == ["Tea 0", "Tea 1", "Tea 5"]
@@ -68,7 +68,7 @@ def test_every_draft_is_a_sample_of_its_own_in_its_own_lane() -> None:
 
 def test_self_refine_rewrites_by_its_own_words_until_it_finds_no_fault() -> None:
     replies: Replies = {
-        "write": ['{"title": "Tea"}'],
+        "draft": ['{"titles": ["Tea"]}'],
         "criticise": [json.dumps({"faults": ["It misses the bread."]}), '{"faults": []}'],
         "refine": ['{"title": "Tea & bread"}'],
     }
@@ -81,7 +81,7 @@ def test_self_refine_rewrites_by_its_own_words_until_it_finds_no_fault() -> None
 
 def test_self_refine_stops_after_its_rounds() -> None:
     replies: Replies = {
-        "write": ['{"title": "Tea"}'],
+        "draft": ['{"titles": ["Tea"]}'],
         "criticise": ['{"faults": ["Dull."]}'] * 2,
         "refine": ['{"title": "Tea one"}', '{"title": "Tea two"}'],
     }
@@ -89,13 +89,25 @@ def test_self_refine_stops_after_its_rounds() -> None:
         assert asyncio.run(bench(model).self_refined()) == "Tea two"
 
 
+def test_a_draft_without_a_usable_reply_costs_only_itself() -> None:
+    replies: Replies = {"draft@0": ["Tea", "Tea"], "draft@1": ['{"titles": ["Green tea"]}']}
+    with scripted(replies) as model:
+        found = asyncio.run(bench(model).drafts([0, 1]))
+    assert (found, bench().best(found)) == (["", "Green tea"], "Green tea")
+
+
+def test_a_critic_without_a_usable_reply_leaves_the_title() -> None:
+    replies: Replies = {"draft": ['{"titles": ["Tea"]}'], "criticise": ["no", "no"]}
+    with scripted(replies) as model:
+        assert asyncio.run(bench(model).self_refined()) == "Tea"
+
+
 def test_one_call_is_one_call() -> None:
-    for think, agent in ((False, "write"), (True, "reason")):
-        reply = (
-            '{"reasoning": "r", "title": "Green\\n tea "}'
-            if think
-            else '{"title": "Green\\n tea "}'
-        )
-        with scripted({agent: [reply]}) as model:
-            assert asyncio.run(bench(model).single(think=think)) == "Green tea"
-            assert len(model.script.asked) == 1
+    replies: Replies = {
+        "draft": ['{"titles": ["Green\\n tea "]}'],
+        "reason": ['{"reasoning": "It is tea.", "title": " Rye  bread"}'],
+    }
+    with scripted(replies) as model:
+        assert asyncio.run(bench(model).single()) == "Green tea"
+        assert asyncio.run(bench(model).thoughtful()) == "Rye bread"
+        assert len(model.script.asked) == 2
