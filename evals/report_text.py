@@ -87,7 +87,7 @@ def cell(value: Cell) -> str:
     if isinstance(value, Estimate):
         return interval(value, value.n)
     if isinstance(value, float):
-        return number(value)
+        return number(value) if abs(value) < 10 else f"{value:,.1f}"
     return f"{value:,}" if isinstance(value, int) else line(value)
 
 

@@ -6,8 +6,7 @@ cannot hear a tone, nor tell for whom something was written: these are not judge
 says so. With a model (`Params.judge`), another one than the writer's, it is `agents/copy_judge.py`.
 
 Each check has a threshold of its own, chosen on labelled copies (`copy_labels.py`). A judge that cannot
-tell these apart (AUC below .8) is not asked for that check, and the report says so. Its answers are on the
-tape.
+tell these apart (AUC below .8) is not asked for that check, and the report says so.
 """
 
 from __future__ import annotations

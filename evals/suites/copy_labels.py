@@ -1,7 +1,7 @@
 """Labelled copies: what the judges of the copywriting suite are measured on.
 
 Written and labelled by hand for two of the bundled use cases (`copy_labels.yaml`); for every use case
-its own examples, which hold, and those of others, which convey no topic of it and are not for its readers.
+its own examples, which hold, and those of others, which convey no topic of it and address others.
 """
 
 from __future__ import annotations

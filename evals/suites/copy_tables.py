@@ -166,7 +166,15 @@ def _fixed(answers: _Answers, loops: Loops) -> Table:
                 )  # fmt: skip
     return Table(
         title="Fixed and regressed, by check",
-        columns=["check, mode", "had failed", "fixed", "share", "had passed", "regressed", "share"],
+        columns=[
+            "check, mode",
+            "had failed",
+            "fixed",
+            "of these",
+            "had passed",
+            "regressed",
+            "of those",
+        ],
         rows=rows,
         about="Revisions of a version that the check had failed, or passed, over all rounds; fail_fast "
         "does not run what comes after the first failure.",
@@ -193,10 +201,19 @@ def _cost(answers: _Answers) -> Table:
         )  # fmt: skip
     return Table(
         title="Cost of a copy that may be used",
-        columns=["system", "accepted", "calls", "tokens", "model s", "held-out", "calls", "tokens"],
+        columns=[
+            "system",
+            "accepted",
+            "calls each",
+            "tokens each",
+            "model s each",
+            "held-out",
+            "calls per held-out",
+            "tokens per held-out",
+        ],
         rows=rows,
-        about="Of all cases together: what the system asked, per accepted copy, and per copy that passes "
-        "the rules and the held-out judge.",
+        about="Of all cases together: accepted copies and what the system asked for each of them, then "
+        "copies that pass the rules and the held-out judge and the same for these.",
     )
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.report import Report
+from merchgraph.evals.report_text import cell
 from merchgraph.evals.suite import Answer, Case, Outcome, System, evaluate
 from merchgraph.evals.tables import Cell, Table
 
@@ -76,6 +77,12 @@ def test_the_terminal_shows_them_and_obeys_nothing() -> None:
     for shown in (".500 [.250 .750]", "1,200", ".250", "By *hand*.", "Sums </td>"):
         assert shown in text
     assert "\x1b" not in text
+
+
+def test_large_numbers_are_short() -> None:
+    assert [cell(value) for value in (0.5, 9.9996, 12.345, 1234.5678, -20.0, 7, None)] == [
+        ".500", "10.000", "12.3", "1,234.6", "-20.0", "7", "-",
+    ]  # fmt: skip
 
 
 def test_the_markdown_has_them_below() -> None:
