@@ -87,8 +87,8 @@ async def choose(
 ) -> tuple[Choice, list[RunError]]:
     """The best of feasible candidates: Borda over the arbiters, then coverage, then brevity.
 
-    One that says the same as another is shown to the arbiters once. Where nobody has to choose, or
-    nobody answers, coverage and brevity decide.
+    Of equal coverage by the judge that of the evidence counts first. One that says the same as another
+    is shown to the arbiters once. Where nobody has to choose, or nobody answers, the rest decides.
     """
     by_text: dict[str, Refined] = {}
     for one in candidates:
@@ -142,6 +142,7 @@ def _shelf(state: State) -> str:
     return shelf([(one.title, best[one.item]) for one in goods])
 
 
-def _merit(one: Refined) -> tuple[float, int]:
-    covered = coverage_of(one.version)
-    return -1.0 if covered is None else covered, -length(one.text[TITLE])
+def _merit(one: Refined) -> tuple[float, float, int]:
+    found = {finding.rule: finding.score for finding in one.version.findings}
+    covered, told = found.get("relevance"), found.get("evidence")
+    return -1.0 if covered is None else covered, told or 0.0, -length(one.text[TITLE])

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from merchgraph.tools.copy_rules.grounding import grounded
 from merchgraph.tools.copy_rules.word_lists import FUNCTION
-from merchgraph.tools.text import length, stem, stems, words
+from merchgraph.tools.text import length, stem, stems
 
 Kind = Literal["type", "material", "use", "style", "audience", "occasion", "attribute"]
 Weighting = Literal["equal", "position"]
@@ -91,7 +91,7 @@ def proven(claim: Claim, *, item: str, source: str) -> Feature | None:
     """
     text, span = next(iter(_pieces(claim.text)), ""), _flat(claim.span)
     content = content_words(text)
-    if not span or span not in _flat(source) or not _says_something(content):
+    if not text or not span or span not in _flat(source):
         return None
     if claim.kind in _INFERRED:
         if not grounded([source])({"feature": text}).passed:
@@ -113,7 +113,10 @@ def read_off(item: str, title: str, category: str, brand: str | None) -> list[Fe
     levels = [_pieces(level) for level in category.split(">")]
     levels = [pieces for pieces in levels if pieces] or [_pieces(title)[:1]]
     found: list[tuple[str, Kind, float]] = [(piece, "type", 1.0) for piece in levels[-1][:1]]
-    found += [(piece, "attribute", 0.6) for piece in (*levels[-1][1:], *_pieces(title)[:1])]
+    found += [
+        (piece, "attribute", 0.6)
+        for piece in (*levels[-1][1:], *_pieces(title.partition(",")[0])[:1])
+    ]
     found += [(piece, "attribute", 0.5) for level in levels[1:-1] for piece in level]
     if len(levels) > 1:
         found += [(piece, "attribute", 0.2) for piece in levels[0]]
@@ -248,7 +251,9 @@ def _total(values: Sequence[float]) -> float:
 
 
 def _says_something(content: set[str]) -> bool:
-    return any(len(word) > 2 and not word[0].isdigit() for word in content - _stems(_VAGUE))
+    telling = content - _stems(_VAGUE)
+    # of scripts without spaces each letter is a word
+    return any(not word[0].isdigit() and (len(word) > 2 or not word.isascii()) for word in telling)
 
 
 def _flat(text: str) -> str:
@@ -259,7 +264,7 @@ def _pieces(text: str) -> list[str]:
     """The parts of a field that can stand in a title: "Rolls: bagels" has two."""
     parts = (" ".join(part.split()).strip(" .-&'") for part in _PIECE.split(text))
     return [
-        part for part in parts if content_words(part) and words(part) and length(part) <= LONGEST
+        part for part in parts if _says_something(content_words(part)) and length(part) <= LONGEST
     ]
 
 

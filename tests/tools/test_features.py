@@ -81,7 +81,8 @@ def test_fields_are_features_by_code() -> None:
     ]  # fmt: skip
     assert all(f.by_code and f.span == f.text for f in found)
     assert [f.text for f in read_off("7", "Plum jam, 300 g", "", None)] == ["Plum jam", "300 g"]
-    assert read_off("7", "🎉 & the", "", "") == []
+    assert [f.text for f in read_off("7", "绿茶", "食品 > 茶", None)] == ["茶", "绿茶", "食品"]
+    assert read_off("7", "🎉 & the 12", "", "") == []
 
 
 def test_ways_of_saying_a_feature_are_one_and_the_heaviest_leads() -> None:
