@@ -1,7 +1,6 @@
 """Labelled copies: what the judges of the copywriting suite are measured on.
 
-Written and labelled by hand for two of the bundled use cases (`copy_labels.yaml`); for every use case
-its own examples, which hold, and those of others, which convey no topic of it and address others.
+Made up and labelled for two of the bundled use cases (`copy_labels.yaml`); for every use case its own examples, which hold, and those of others, which convey no topic of it and address others.
 """
 
 from __future__ import annotations
@@ -72,12 +71,12 @@ def labels(use_cases: Sequence[str]) -> list[Labelled]:
     for path in sorted(USE_CASES.glob("*.yaml")):
         other = loaded(path.stem)
         known.setdefault(other.name, other)
-    by_hand = _by_hand()
+    made_up = _made_up()
     found = []
     for case in cases:
         others = [other for other in known.values() if other != case]
         foreign = [row for other in others for row in _foreign(case, other)]
-        own = _labelled(case, by_hand.get(case.name, []))
+        own = _labelled(case, made_up.get(case.name, []))
         found.append(Labelled(case=case, rows=[*own, *foreign]))
     return found
 
@@ -130,7 +129,7 @@ def asked(case: UseCase, check: str, copy: Mapping[str, str]) -> Asked:
     return Asked(aspect=guideline.kind, what=guideline.what, text=dict(copy))
 
 
-def _by_hand() -> dict[str, list[_Written]]:
+def _made_up() -> dict[str, list[_Written]]:
     import yaml
 
     groups: list[dict[str, Any]] = yaml.safe_load(LABELS.read_text(encoding="utf-8"))
