@@ -1,7 +1,7 @@
 """Labelled copies: what the judges of the copywriting suite are measured on.
 
 Made up and labelled for two of the bundled use cases (`copy_labels.yaml`). For every use case its own
-examples are there too, which hold, and those of the others, which convey no topic of it and are for others.
+examples are there too, which hold, and those of the others, which convey no topic of it.
 """
 
 from __future__ import annotations
