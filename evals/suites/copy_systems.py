@@ -66,7 +66,8 @@ class Desk:
     async def best_of(self, case: Case) -> Answer:
         """J + 1 replies, as many texts as the loop writes at most; the m best by the loop's own checks.
 
-        In their order: what passed more of them comes first; near-doubles, of an example too, come last.
+        What passed all of them comes first, and in it what repeats no other and no example; the rest
+        by how many it passed.
         """
         results = [
             await self._run(case, rounds=0, seed=case.request["seed"] + ANOTHER * number)
@@ -79,9 +80,9 @@ class Desk:
         shipped = [_shipped(one, versions=False) for one in ranked]
         shown = [line(dict(copy)) for copy in _use_case(case).examples]
         kept = distinct([*shown, *(line(copy.text) for copy in shipped)])
-        first = [number - len(shown) for number in kept if number >= len(shown)]
-        ordered = [*first, *(n for n in range(len(shipped)) if n not in first)]
-        best = [shipped[number] for number in ordered[: case.request["copies"]]]
+        new = {number - len(shown) for number in kept}
+        order = sorted(range(len(shipped)), key=lambda n: (not shipped[n].passed, n not in new))
+        best = [shipped[number] for number in order[: case.request["copies"]]]
         return await self._answer(case, best, total(result.usage for result in results))
 
     async def self_refine(self, case: Case) -> Answer:

@@ -1,6 +1,7 @@
 """The copywriting suite on a planted use case: every number is known, recorded and replayed alike."""
 
 import asyncio
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from merchgraph.runtime.scripted import Always, Answer, Replies, scripted
 from merchgraph.runtime.settings import use_settings
 from merchgraph.runtime.trace_file import read
 from merchgraph.tools import embedding
-from tests.evals.copy_case import CHECKS, REPLIES, VERSIONS, Letters, suite, use_case
+from tests.evals.copy_case import CHECKS, GOOD, REPLIES, VERSIONS, Letters, suite, use_case
 
 
 @pytest.fixture(autouse=True)
@@ -165,6 +166,21 @@ def test_more_rounds_ask_only_what_fewer_have_not(tea: str, file: Path) -> None:
     assert asked.count("refine") == 2 * (4 + 1)
     again, asked = sit(tea, file)
     assert (asked, again.n) == ([], 2)
+
+
+def test_the_best_are_those_that_pass_and_of_these_those_that_are_new(tea: str) -> None:
+    bad, again, other = VERSIONS[0], f"{GOOD}s", "Tea time: coupons for you & me"
+
+    def best_of(*replies: list[str]) -> tuple[float, float]:
+        written = [json.dumps({"copies": [{"header": h} for h in reply]}) for reply in replies]
+        replies = {**REPLIES, "write": written}
+        report, _ = sit(tea, replies=replies, batches=1, systems="best of 3")
+        [row] = report.rows
+        return row.metrics["success"].mean, row.metrics["accepted"].mean
+
+    assert best_of([bad, GOOD], [again, bad], [bad, GOOD]) == (1, 0.5)
+    assert best_of([GOOD, bad], [again, bad], [other, bad]) == (1, 1)
+    assert best_of([GOOD, bad], [bad, VERSIONS[1]], [VERSIONS[2], bad]) == (0.5, 0.5)
 
 
 def test_another_model_may_be_the_judge(tea: str, file: Path) -> None:
