@@ -173,8 +173,8 @@ def test_the_best_are_those_that_pass_and_of_these_those_that_are_new(tea: str) 
 
     def best_of(*replies: list[str]) -> tuple[float, float]:
         written = [json.dumps({"copies": [{"header": h} for h in reply]}) for reply in replies]
-        replies = {**REPLIES, "write": written}
-        report, _ = sit(tea, replies=replies, batches=1, systems="best of 3")
+        script = {**REPLIES, "write": written}
+        report, _ = sit(tea, replies=script, batches=1, systems="best of 3")
         [row] = report.rows
         return row.metrics["success"].mean, row.metrics["accepted"].mean
 
