@@ -37,6 +37,7 @@ class Brief(BaseModel):
         requirements: all that is checked, as sentences.
         examples: copies that pass, part -> text.
         parts: the parts of a copy, in their order.
+        longest: characters of a part that a server may write; well above what is allowed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,6 +50,7 @@ class Brief(BaseModel):
     requirements: tuple[str, ...]
     examples: tuple[Mapping[str, str], ...]
     parts: tuple[str, ...]
+    longest: int = LONGEST
 
     @property
     def system(self) -> str:
@@ -95,7 +97,7 @@ class Copywriter:
             before = json.dumps({"copies": [_plain(copy) for copy in had]}, ensure_ascii=False)
             messages += [AIMessage(before), HumanMessage(prompt("copy/more", count=left))]
         reply: Any = await ask(
-            self.model, messages, _copies(brief.parts, left), agent="write",
+            self.model, messages, _copies(brief.parts, left, brief.longest), agent="write",
             max_tokens=TOKENS * len(brief.parts) * left,
         )  # fmt: skip
         return [dict(copy.model_dump()) for copy in reply.copies[:left]]
@@ -116,8 +118,8 @@ def _plain(copy: Mapping[str, str]) -> dict[str, str]:
 
 
 @cache
-def _copies(parts: tuple[str, ...], count: int) -> type[BaseModel]:
+def _copies(parts: tuple[str, ...], count: int, longest: int) -> type[BaseModel]:
     """The reply: a server that constrains writes `count` copies, and fewer are no reason to refuse it."""
     size = Field(json_schema_extra={"minItems": count, "maxItems": count})
-    fields: Any = {"copies": (list[parts_schema(parts)], size)}  # type: ignore[misc]
+    fields: Any = {"copies": (list[parts_schema(parts, longest)], size)}  # type: ignore[misc]
     return create_model("Copies", __doc__="Different copies for one campaign.", **fields)

@@ -6,14 +6,15 @@ It reads every requirement and not just the failed ones, since mending one break
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import HumanMessage, SystemMessage
-from pydantic import BaseModel, Field, create_model
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from merchgraph.prompts.load import fenced, prompt
 from merchgraph.runtime.structured import ask
@@ -23,6 +24,22 @@ LONGEST = 300
 any limit that a text is checked for, so that no text is cut to fit."""
 TOKENS = 160
 """Of one part: its longest text in a language of short tokens."""
+
+
+class Shot(BaseModel):
+    """A revision that was done well, shown to the model as an earlier turn of the conversation.
+
+    Attributes:
+        text: the version that was wrong.
+        faults: what of it was.
+        better: the version that is right.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    text: dict[str, str]
+    faults: tuple[str, ...]
+    better: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -39,6 +56,8 @@ class Refiner:
         *,
         rules: Sequence[str],
         faults: Sequence[str],
+        shots: Sequence[Shot] = (),
+        longest: int = LONGEST,
     ) -> dict[str, str]:
         """The next version.
 
@@ -48,30 +67,41 @@ class Refiner:
             text: part -> text of the version to be rewritten.
             rules: every requirement, one sentence each.
             faults: the feedback of what failed.
+            shots: revisions to learn from; a small model needs them, a large one is not harmed.
+            longest: characters of a part, for servers that constrain; well above what is allowed.
 
         Raises:
             ModelReplyError, EndpointError, BudgetError, SetupError: as `ask`.
         """
-        draft = "\n".join(f"{part}: {fenced(words, LONGEST)}" for part, words in text.items())
-        task = prompt(
-            "refine/revise",
-            draft=draft,
-            rules=_lines(rules),
-            faults=_lines(faults),
-            parts=" and ".join(f'"{part}"' for part in text),
-        )
-        messages = [SystemMessage(system), HumanMessage(f"{about}\n\n{task}")]
+        messages: list[BaseMessage] = [SystemMessage(system)]
+        told = prompt("refine/rules", about=about, rules=_lines(rules)) + "\n\n"
+        for shot in shots:
+            messages += [
+                HumanMessage(told + _task(shot.text, shot.faults)),
+                AIMessage(json.dumps(shot.better, ensure_ascii=False)),
+            ]
+            told = ""
+        messages.append(HumanMessage(told + _task(text, faults)))
         reply: Any = await ask(
-            self.model, messages, parts_schema(tuple(text)), agent="refine",
+            self.model, messages, parts_schema(tuple(text), longest), agent="refine",
             max_tokens=TOKENS * len(text),
         )  # fmt: skip
         return dict(reply.model_dump())
 
 
+def _task(text: Mapping[str, str], faults: Sequence[str]) -> str:
+    return prompt(
+        "refine/revise",
+        draft="\n".join(f"{part}: {fenced(words, LONGEST)}" for part, words in text.items()),
+        faults=_lines(faults),
+        parts=" and ".join(f'"{part}"' for part in text),
+    )
+
+
 @cache
-def parts_schema(parts: tuple[str, ...]) -> type[BaseModel]:
-    """A text in parts, each of them a string."""
-    part: Any = (str, Field(json_schema_extra={"maxLength": LONGEST}))
+def parts_schema(parts: tuple[str, ...], longest: int = LONGEST) -> type[BaseModel]:
+    """A text in parts, each of them a string; the lengths are for servers that constrain."""
+    part: Any = (str, Field(json_schema_extra={"minLength": 1, "maxLength": longest}))
     fields: dict[str, Any] = dict.fromkeys(parts, part)
     return create_model("Text", __doc__="A text in its parts.", **fields)
 

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from merchgraph.cli import eval_texts
+from merchgraph.cli.options import AsJson, Data, Model
 from merchgraph.cli.plain import plain, teller
 from merchgraph.cli.prepare import prepare_shop
 from merchgraph.cli.progress import stages
-from merchgraph.runtime.errors import SetupError
-
-if TYPE_CHECKING:
-    from merchgraph.evals.report import Report
+from merchgraph.cli.report_view import Html, Markdown, Seed, Trace, evaluated, show
 
 app = typer.Typer(help="Run an evaluation and print its table.", no_args_is_help=True)
-Data = Annotated[
-    str, typer.Option(help="The shop: complete_journey, online_retail, or a mapping file.")
-]
 Targets = Annotated[
     str, typer.Option(help="any item of the last basket, or one that is new to the household.")
 ]
-Seed = Annotated[int, typer.Option(help="What is drawn: cases, targets, slates.")]
 
 
 @app.command()
@@ -106,7 +100,7 @@ def headlines(
 @app.command()
 def arag(
     limit: Annotated[int, typer.Option(min=1, help="Cases: households drawn by the seed.")] = 100,
-    model: Annotated[str | None, typer.Option(help="PROVIDER/MODEL of all agents.")] = None,
+    model: Model = None,
     data: Data = "complete_journey",
     targets: Targets = "any",
     systems: Annotated[
@@ -117,56 +111,23 @@ def arag(
         int, typer.Option(help="Cases of the week before that the model judges, for the weights.")
     ] = 30,
     seed: Seed = 0,
-    record: Annotated[
-        Path | None,
-        typer.Option(help="Trace to record into; the same command again goes on where it stopped."),
-    ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write the report as one HTML page.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Write the table as Markdown.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    record: Trace = None,
+    html: Html = None,
+    markdown: Markdown = None,
+    as_json: AsJson = False,
 ) -> None:
     """ARAG, its ablations and baselines: find the item that was taken out of a real basket."""
     params: dict[str, Any] = {
         "data": data, "targets": targets, "systems": systems, "rationales": rationales,
-        "fit_cases": fit_cases, "seed": seed,
+        "fit_cases": fit_cases, "seed": seed, "model": model,
     }  # fmt: skip
-    if model is not None:
-        params["model"] = model
     console = Console(quiet=as_json)
     console.print(plain(f"ARAG on {data}: {limit} cases, {systems} systems", "bold"))
-    report = _run("arag", params, limit, record, console)
+    report = evaluated("arag", params, limit, record, console)
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
     show(report, console, html, markdown)
 
 
-def _run(
-    name: str, params: dict[str, Any], limit: int, record: Path | None, console: Console
-) -> Report:
-    # imported after the first line is on the screen, since LangGraph takes a second
-    from merchgraph.evals.session import make, run_suite
-    from merchgraph.runtime.loop import run_sync
-
-    suite = make(name, params)
-    prepare_shop(params["data"], console, teller(console))
-    with stages(console) as telling:
-        return run_sync(run_suite(suite, limit=limit, path=record, telling=telling))
-
-
-def show(report: Report, console: Console, html: Path | None, markdown: Path | None) -> None:
-    """Print a report, and write it where the person wants it.
-
-    Raises:
-        SetupError: a file cannot be written.
-    """
-    console.print(report.terminal())
-    for path, text in ((html, report.html), (markdown, report.markdown)):
-        if path is not None:
-            try:
-                path.write_text(text(), encoding="utf-8")
-            except OSError as error:
-                raise SetupError(
-                    f"The report cannot be written to {str(path)!r}: {error.strerror}; "
-                    "give another path."
-                ) from error
-            console.print(plain(f"  wrote {path}"))
+app.command()(eval_texts.carts)
+app.command()(eval_texts.copy)

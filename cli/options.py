@@ -13,7 +13,9 @@ from merchgraph.cli.plain import plain
 from merchgraph.runtime.errors import SetupError
 
 Model = Annotated[str | None, typer.Option(help="PROVIDER/MODEL of all agents.")]
-Data = Annotated[str, typer.Option(help="The shop: complete_journey, or a mapping file.")]
+Data = Annotated[
+    str, typer.Option(help="The shop: complete_journey, online_retail, or a mapping file.")
+]
 Pairs = Annotated[
     list[str] | None,
     typer.Option("--set", help="Any other setting, NAME=VALUE, for example rounds=3."),

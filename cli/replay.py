@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from merchgraph.cli.evaluate import show
 from merchgraph.cli.plain import plain
 from merchgraph.cli.progress import stages
+from merchgraph.cli.report_view import show
 from merchgraph.runtime.errors import SetupError
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ select    copies that passed every check, best score first, without near-doubles
 
 Every version is tidied by code before it is checked (the paper's formatter). The default is the paper's
 chain as it is read: the first failure stops the checks of a version, and a copy has all its J revisions.
+A revision that brought nothing is followed by one in code, which cuts what is too long (`mend`).
 Evaluators answer by one token, and a copy that repeats an example of its use case is no new copy: ours.
 
 An evaluator without an answer is no pass; a reviser without one leaves the best version so far.
@@ -28,7 +29,7 @@ from langgraph.types import Send
 from merchgraph.agents.copy_evaluators import CopyEvaluator, Guideline, feedback
 from merchgraph.agents.copywriter import Copywriter
 from merchgraph.agents.refiner import Refiner
-from merchgraph.graphs.copywriting_brief import brief, guidelines
+from merchgraph.graphs.copywriting_brief import brief, guidelines, mended, shots
 from merchgraph.graphs.copywriting_state import (
     AGENTS,
     Context,
@@ -98,8 +99,11 @@ def checks(state: Copying, context: Context) -> list[Check]:
 
 
 async def revise(state: Copying, context: Context, source: Round) -> Text:
-    """The next version of one copy."""
-    told, failed = brief(state["case"]), [f for f in source.findings if f.passed is False]
+    """The next version of one copy; cut in code where the model's last revision brought nothing."""
+    case, last = state["case"], state["rounds"][-1]
+    if context.mend and last.number != source.number and (text := mended(case, source.text)):
+        return case.tidy(text)
+    told, failed = brief(case), [f for f in source.findings if f.passed is False]
     # a copy that is revised a second time from the same version is not to come out the same
     sample = int(state["draft"].id) * MOST_VERSIONS + len(state["rounds"])
     text = await Refiner(context.agent_model("refine", sample)).revise(
@@ -108,8 +112,10 @@ async def revise(state: Copying, context: Context, source: Round) -> Text:
         source.text,
         rules=told.requirements,
         faults=[line for found in failed for line in found.feedback.splitlines()],
+        shots=shots(case),
+        longest=told.longest,
     )
-    return state["case"].tidy(text)
+    return case.tidy(text)
 
 
 async def select(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -165,7 +171,10 @@ def _no_copies(state: State, error: MerchgraphError, context: Context) -> dict[s
 def build() -> StateGraph[State, Context, Request, State]:
     """The state machine, to be compiled with whatever checkpointer or store its user wants."""
     builder = StateGraph(State, context_schema=Context, input_schema=Request)
-    loop = refine_loop(Copying, Context, checks=checks, revise=revise)
+    loop = refine_loop(
+        Copying, Context, checks=checks, revise=revise,
+        rounds=lambda state, context: context.revisions(state["case"].rounds),
+    )  # fmt: skip
     add_node(builder, "read", read, opens=True)
     add_node(builder, "write", write, timeout_s=WRITE_TIMEOUT_S, fallback=_no_copies)
     builder.add_node("refine", loop)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from merchgraph.agents.copy_evaluators import Guideline, Kind
 from merchgraph.agents.copywriter import Brief
+from merchgraph.agents.refiner import Shot
+from merchgraph.tools.constraints import Limits
+from merchgraph.tools.copy_rules.mend import shortened
 from merchgraph.tools.copy_rules.style import Case
 from merchgraph.tools.use_case import PartName, Span, UseCase
 
@@ -30,7 +33,46 @@ def brief(case: UseCase) -> Brief:
         requirements=tuple(requirements(case)),
         examples=tuple(examples),
         parts=tuple(case.parts),
+        longest=2 * max(part.characters.most for part in case.parts.values()),
     )
+
+
+def shots(case: UseCase) -> list[Shot]:
+    """Two revisions to learn from: examples that code has broken, back to what they were.
+
+    One is told too long, the other cut down to its first words; what is wrong with them the checks say.
+    """
+    made = []
+    examples: list[dict[str, str]] = [dict(copy.items()) for copy in case.examples[:2]]
+    for example, broken in zip(examples, (_doubled, _cut), strict=False):
+        text = broken(example)
+        faults = [line for rule in case.rules() for line in rule(text).feedback.splitlines()]
+        if faults:
+            made.append(Shot(text=text, faults=tuple(faults[:2]), better=example))
+    return made
+
+
+def _doubled(copy: Mapping[str, str]) -> dict[str, str]:
+    part = max(copy, key=lambda name: len(copy[name]))
+    return {**copy, part: f"{copy[part]} & {copy[part].lower()}"}
+
+
+def _cut(copy: Mapping[str, str]) -> dict[str, str]:
+    part = max(copy, key=lambda name: len(copy[name]))
+    return {**copy, part: " ".join(copy[part].split()[:2])}
+
+
+def mended(case: UseCase, text: Mapping[str, str]) -> dict[str, str] | None:
+    """The copy with what is too long cut in code, where that leaves fewer rules broken."""
+    short = dict(text)
+    for name, part in case.parts.items():
+        limits = Limits(part.characters.least, part.characters.most)
+        short[name] = shortened(text.get(name, ""), limits) or text.get(name, "")
+    rules = case.rules()
+    fewer = sum(not rule(short).passed for rule in rules) < sum(
+        not rule(text).passed for rule in rules
+    )
+    return short if fewer else None
 
 
 def guidelines(case: UseCase) -> dict[str, Guideline]:

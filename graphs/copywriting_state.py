@@ -42,6 +42,12 @@ class Context(Refinement):
     copies: int | None = Field(
         default=None, ge=1, le=50, description="m, copies to write; the use case's if null"
     )
+    rounds: int = Field(
+        default=2,
+        ge=0,
+        le=10,
+        description="J, revisions of one copy at most; the use case's if not set",
+    )
     mode: Mode = Field(
         default="fail_fast", description="stop at the first failed check, or run them all"
     )
@@ -54,6 +60,10 @@ class Context(Refinement):
     calibrate: bool = Field(
         default=False,
         description="P(yes) relative to an empty copy, for weak models; one call more a judgement",
+    )
+    mend: bool = Field(
+        default=True,
+        description="cut what is too long in code, where the model's last revision brought nothing",
     )
     alike: float = Field(
         default=JACCARD, gt=0, le=1,
@@ -214,7 +224,9 @@ def result(state: Mapping[str, Any], context: Context | None = None) -> Result:
         accepted=[_copy(refined[name]) for name in selection.accepted],
         rejected=[_rejected(one) for one in refined.values() if not one.passed],
         duplicates=[_copy(refined[name]) for name in selection.duplicates],
-        success=_success(list(refined.values()), context.copies or case.copies, context.rounds),
+        success=_success(
+            list(refined.values()), context.copies or case.copies, context.revisions(case.rounds)
+        ),
         checks=_tallies(case, list(refined.values())),
         refined=list(refined.values()),
         calls_per_copy=usage.calls / kept if kept else None,

@@ -52,10 +52,16 @@ class Refinement(BaseModel):
     mode: Mode = Field(
         default="collect_all", description="stop at the first failed check, or run them all"
     )
-    rounds: int = Field(default=2, ge=0, le=10, description="J, revisions of one draft at most")
+    rounds: int | None = Field(
+        default=2, ge=0, le=10, description="J, revisions of one draft at most; 2 if null"
+    )
     patience: int = Field(
         default=1, ge=1, le=10, description="revisions in a row without gain that end the loop"
     )
+
+    def revisions(self, otherwise: int = 2) -> int:
+        """J: as set, or else."""
+        return otherwise if self.rounds is None else self.rounds
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,7 @@ def refine_loop(
     *,
     checks: Callable[[S, C], Sequence[Check]],
     revise: Callable[[S, C, Round], Awaitable[Text]],
+    rounds: Callable[[S, C], int] = lambda state, context: context.revisions(),
 ) -> CompiledStateGraph[S, C, S, Left]:
     """The loop of a method, to be added to its graph as a node.
 
@@ -113,8 +120,9 @@ def refine_loop(
         context: the method's settings.
         checks: the checks of a candidate, cheap before dear.
         revise: the next version of a round's text; it reads the findings that did not pass.
+        rounds: J, where it is not the settings' alone.
     """
-    loop = _Loop(checks, revise)
+    loop = _Loop(checks, revise, rounds)
     builder: StateGraph[Any, Any, Any, Any] = StateGraph(
         state, context_schema=context, output_schema=Left
     )
@@ -132,6 +140,7 @@ class _Loop(Generic[S, C]):
 
     checks: Callable[[S, C], Sequence[Check]]
     revise: Callable[[S, C, Round], Awaitable[Text]]
+    limit: Callable[[S, C], int]
 
     async def check(self, now: S, runtime: Runtime[C]) -> dict[str, Any]:
         draft, rounds, errors = now["draft"], _rounds(now), list[RunError]()
@@ -143,7 +152,8 @@ class _Loop(Generic[S, C]):
             findings = await _examine(listed, draft, runtime.context.mode, errors)
         rounds = [*rounds, next_round(draft.text, findings, rounds)]
         update: dict[str, Any] = {"rounds": rounds[-1:], "errors": errors}
-        stopped = _stop(rounds, runtime.context)
+        limit = self.limit(now, runtime.context)
+        stopped = _stop(rounds, limit, runtime.context.patience)
         runtime.stream_writer(_told(draft, rounds[-1], stopped))
         if stopped:
             update["refined"] = [Refined.of(draft.id, rounds, stopped)]
@@ -212,10 +222,10 @@ def _unknown(check: Check) -> Finding:
     return Finding(rule=check.name, passed=None, hard=check.hard)
 
 
-def _stop(rounds: Sequence[Round], context: Refinement) -> Stop | None:
+def _stop(rounds: Sequence[Round], limit: int, patience: int) -> Stop | None:
     if rounds[-1].passed:
         return "passed"
-    if len(rounds) > context.rounds:
+    if len(rounds) > limit:
         return "max rounds"
     since = len(rounds) - 1 - best(rounds).number
-    return "no gain" if since >= context.patience else None
+    return "no gain" if since >= patience else None

@@ -83,7 +83,7 @@ class Bench:
             weights={one.item: 1.0 for one in self.goods},
         )  # fmt: skip
         title, wanted = await self.single(), requirements(brief, context)
-        for _ in range(context.rounds):
+        for _ in range(context.revisions()):
             try:
                 faults = await TitleCritic(model).criticise(self.about, title, context.limits)
                 if not faults:

@@ -73,7 +73,7 @@ async def test_a_brief_begins_every_conversation_and_its_texts_cannot_leave_thei
 
 
 def test_a_server_that_constrains_writes_as_many_as_are_asked_for() -> None:
-    schema = json_schema(_copies(("header", "subheader"), 3))["properties"]["copies"]
+    schema = json_schema(_copies(("header", "subheader"), 3, 300))["properties"]["copies"]
     assert (schema["minItems"], schema["maxItems"]) == (3, 3)
     assert schema["items"]["required"] == ["header", "subheader"]
     assert schema["items"]["additionalProperties"] is False

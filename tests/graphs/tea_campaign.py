@@ -76,7 +76,7 @@ def run(
 def told(messages: Sequence[BaseMessage]) -> list[str]:
     """What a reviser is told to be wrong."""
     text = str(messages[-1].content)
-    faults = text.split("What is wrong with the draft:\n")[1].split("\n\nRewrite")[0]
+    faults = text.split("What is wrong with the draft:\n")[1].split("\nRewrite")[0]
     return faults.splitlines()
 
 

@@ -57,7 +57,7 @@ def test_a_copy_that_failed_is_revised_by_what_was_found_and_all_that_is_require
         assert told(messages) == [
             "- Header has 47 characters; allowed 8 to 30; cut at least 17; keep 'tea'"
         ]
-        text = str(messages[-1].content)
+        text = str(messages[1].content)  # the first turn of the conversation
         assert "- The header has 8 to 30 characters, blanks included." in text
         assert "- The copy never says 'coffee', in no form of the words." in text
         assert "- The tone of every phrase: calm" in text

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from merchgraph.graphs.copywriting import graph
-from merchgraph.graphs.copywriting_brief import brief, guidelines, requirements
+from merchgraph.graphs.copywriting_brief import (
+    brief,
+    guidelines,
+    mended,
+    requirements,
+    shots,
+)
 from merchgraph.graphs.copywriting_state import loaded
 from tests.graphs.tea_campaign import CASE, changed_case
 
@@ -75,3 +81,25 @@ def test_agents_read_the_use_case_as_it_stands() -> None:
 
 def test_the_graph_has_the_loop_inside() -> None:
     assert {"read", "write", "refine", "select"} <= set(graph.get_graph().nodes)
+
+
+def test_the_revisions_to_learn_from_are_examples_that_code_has_broken() -> None:
+    for name in ("a", "b", "c"):
+        case = loaded(name)
+        made = shots(case)
+        assert len(made) == 2
+        for shot in made:
+            assert all(rule(shot.better).passed for rule in case.rules())
+            assert shot.faults
+            assert not all(rule(shot.text).passed for rule in case.rules())
+
+
+def test_what_is_too_long_is_cut_where_that_breaks_fewer_rules() -> None:
+    case = loaded("a")
+    long = {"header": "Coupons for cereal, cookies, soup, juice, cheese and many other good things"}
+    assert mended(case, long) == {"header": "Coupons for cereal, cookies, soup, juice, cheese"}
+    assert mended(case, {"header": "Coupons"}) is None
+    late = {
+        "header": "Cookies, soup, juice, cheese and the ice cream of summer by coupons for cereal"
+    }
+    assert mended(case, late) is None  # one fault for another is no gain

@@ -1,0 +1,61 @@
+"""What the verbs that evaluate share: run a suite with progress, print its report, write it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from merchgraph.cli.plain import plain, teller
+from merchgraph.cli.prepare import prepare_shop
+from merchgraph.cli.progress import stages
+from merchgraph.runtime.errors import SetupError
+
+if TYPE_CHECKING:
+    from merchgraph.evals.report import Report
+
+Trace = Annotated[
+    Path | None,
+    typer.Option(
+        "--record", help="Trace to record into; the same command again goes on where it stopped."
+    ),
+]
+Html = Annotated[Path | None, typer.Option(help="Write the report as one HTML page.")]
+Markdown = Annotated[Path | None, typer.Option(help="Write the table as Markdown.")]
+Seed = Annotated[int, typer.Option(help="What is drawn: cases, targets, slates, samples.")]
+
+
+def evaluated(
+    name: str, params: dict[str, Any], limit: int | None, record: Path | None, console: Console
+) -> Report:
+    """Run a suite; what is None in `params` has its default."""
+    # imported after the first line is on the screen, since LangGraph takes a second
+    from merchgraph.evals.session import make, run_suite
+    from merchgraph.runtime.loop import run_sync
+
+    suite = make(name, {key: value for key, value in params.items() if value is not None})
+    if "data" in params:
+        prepare_shop(params["data"], console, teller(console))
+    with stages(console) as telling:
+        return run_sync(run_suite(suite, limit=limit, path=record, telling=telling))
+
+
+def show(report: Report, console: Console, html: Path | None, markdown: Path | None) -> None:
+    """Print a report, and write it where the person wants it.
+
+    Raises:
+        SetupError: a file cannot be written.
+    """
+    console.print(report.terminal())
+    for path, text in ((html, report.html), (markdown, report.markdown)):
+        if path is not None:
+            try:
+                path.write_text(text(), encoding="utf-8")
+            except OSError as error:
+                raise SetupError(
+                    f"The report cannot be written to {str(path)!r}: {error.strerror}; "
+                    "give another path."
+                ) from error
+            console.print(plain(f"  wrote {path}"))
