@@ -69,14 +69,17 @@ def system() -> str:
     return prompt("carts/system")
 
 
-def features(clusters: Sequence[tuple[str, int]], products: int) -> str:
+def features(clusters: Sequence[tuple[str, int]], types: Sequence[str], products: int) -> str:
     """Features and how many products have each, as the first part of a prompt.
 
     Args:
         clusters: (feature, number of products), strongest first.
+        types: what most products are, the most common type first.
         products: how many there are on the shelf.
     """
     lines = [f"- {fenced(text, 60)} ({count} of {products})" for text, count in clusters]
+    kinds = ", ".join(fenced(text, 60) for text in types)
+    lines += [f"- {kinds} (what most of them are)"] if kinds else []
     return prompt("carts/features", count=products, features="\n".join(lines) or "(none)")
 
 

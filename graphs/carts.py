@@ -31,7 +31,7 @@ from langgraph.types import Send
 from merchgraph.agents.feature_extractor import FeatureExtractor
 from merchgraph.agents.title_writer import TitleWriter
 from merchgraph.graphs import carts_choice as ends
-from merchgraph.graphs.carts_checks import Titling, checks, distinct, revise, rules
+from merchgraph.graphs.carts_checks import Titling, checks, distinct, rules
 from merchgraph.graphs.carts_module import (
     acceptable,
     brief_of,
@@ -53,6 +53,7 @@ from merchgraph.graphs.carts_state import (
     finished,
     result,
 )
+from merchgraph.graphs.carts_titles import revise
 from merchgraph.graphs.front import Watch, checked, run_graph
 from merchgraph.graphs.refine import refine_loop
 from merchgraph.runtime.errors import MerchgraphError, ModelReplyError, SetupError
@@ -99,25 +100,23 @@ async def plan(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     if "features" in context.without:  # only what titles by code need
         found = [feature for one in goods for feature in by_code(one)]
         return {
-            "features": found, "chosen": [], "brief": brief_of(goods, [], [], context),
+            "features": found, "chosen": [], "brief": brief_of(goods, found, [], [], context),
         }  # fmt: skip
     found = features_of(goods, state["extracted"])
     said = tool.wordings(found)
     leaders = await on_tape("alike", lambda: tool.alike(said, _embed), list[int], texts=said)
     weights = tool.item_weights([one.item for one in goods], context.weights)
     every = tool.clusters(found, leaders, weights)
-    chosen = tool.cover(every, weights, context.clusters)
-    return {
-        "features": found, "chosen": chosen, "brief": brief_of(goods, every, chosen, context),
-    }  # fmt: skip
+    chosen = tool.cover(tool.telling(every), weights, context.clusters)
+    brief = brief_of(goods, found, every, chosen, context)
+    return {"features": found, "chosen": chosen, "brief": brief}
 
 
 async def draft(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """K different titles."""
     context, brief = runtime.context, state["brief"]
     writer = TitleWriter(context.agent_model("draft"))
-    words = [cluster.text for cluster in state["chosen"]]
-    written = await writer.write(brief.about, words, context.drafts, context.limits)
+    written = await writer.write(brief.about, brief.cues, context.drafts, context.limits)
     found, origins = ends.drafts(written, brief, state["features"], context)
     return {"drafts": found, "origins": origins}
 
@@ -150,8 +149,8 @@ def read_each(state: State, runtime: Runtime[Context]) -> list[Send] | Literal["
 
 def refine_each(state: State) -> list[Send]:
     """One loop per draft."""
-    brief = state["brief"]
-    return [Send("refine", Titling(draft=one, brief=brief)) for one in state["drafts"]]
+    brief, drafts = state["brief"], state["drafts"]
+    return [Send("refine", Titling(draft=one, brief=brief, drafts=drafts)) for one in drafts]
 
 
 def _fields_alone(state: Reading, error: MerchgraphError, context: Context) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a title of CARTS is checked for, cheap before dear, and how it is revised.
+"""What a title of CARTS is checked for, cheap before dear.
 
     length            10 to L characters                                    hard
     style             visible letters, marks, capitals, banned words        hard
@@ -16,12 +16,10 @@ import math
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
-from merchgraph.agents.refiner import Refiner
 from merchgraph.agents.relevance_judge import RelevanceJudge
-from merchgraph.agents.title_writer import system
 from merchgraph.graphs.carts_state import Brief, Context, Feedback, Goods
 from merchgraph.graphs.refine import Check, Refining, coded
-from merchgraph.graphs.versions import Finding, Round, Text
+from merchgraph.graphs.versions import Draft, Finding, Text
 from merchgraph.runtime.errors import MerchgraphError, SetupError
 from merchgraph.tools.constraints import Limits, Rule, size
 from merchgraph.tools.copy_rules.grounding import grounded, supported
@@ -44,9 +42,10 @@ GROUPS: dict[str, Feedback] = {
 
 
 class Titling(Refining):
-    """The loop's state, and what a title of this module is checked by."""
+    """The loop's state, what a title of this module is checked by, and the drafts of all loops."""
 
     brief: Brief
+    drafts: list[Draft]
 
 
 def checks(state: Titling, context: Context) -> list[Check]:
@@ -84,26 +83,6 @@ def rules(brief: Brief, context: Context) -> list[Rule]:
         style.named("style"),
         _words(brief.sources, context.allow).named("supported words"),
     ]
-
-
-async def revise(state: Titling, context: Context, source: Round) -> Text:
-    """The refiner's next version; the same one, which ends the loop, if it may be told of no fault."""
-    told = [
-        found.feedback
-        for found in source.findings
-        if found.passed is False and GROUPS[found.rule] in context.feedback
-    ]
-    if not told:
-        return source.text
-    brief, number = state["brief"], int(state["draft"].id)
-    text = await Refiner(context.agent_model("refine", number)).revise(
-        system(),
-        brief.about,
-        source.text,
-        rules=requirements(brief, context),
-        faults=[line for feedback in told for line in feedback.splitlines()],
-    )
-    return {TITLE: tidied(text[TITLE])}
 
 
 def requirements(brief: Brief, context: Context) -> list[str]:

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from merchgraph.agents.arbiter import Arbiter, borda, orders, shelf
 from merchgraph.agents.title_writer import products
-from merchgraph.graphs.carts_checks import TITLE, by_code, distinct, each, rules, tidied
-from merchgraph.graphs.carts_module import plain_clusters
+from merchgraph.graphs.carts_checks import TITLE, by_code, distinct, each, tidied
 from merchgraph.graphs.carts_state import (
     Brief,
     Choice,
@@ -16,13 +15,13 @@ from merchgraph.graphs.carts_state import (
     State,
     coverage_of,
 )
+from merchgraph.graphs.carts_titles import by_template
 from merchgraph.graphs.versions import Draft, Refined, Round
 from merchgraph.runtime.errors import MerchgraphError
 from merchgraph.runtime.node import RunError
 from merchgraph.tools.copy_rules.distinct import distinct as unlike
-from merchgraph.tools.features import Feature, told_by
+from merchgraph.tools.features import Feature, coverage, told_by
 from merchgraph.tools.text import length, trim
-from merchgraph.tools.title_template import templates
 
 STAND_IN = "template"
 
@@ -44,24 +43,6 @@ def drafts(
         draft.id: "model" if draft.text[TITLE] in kept else "template" for draft in found
     }
     return found, origins
-
-
-def by_template(
-    brief: Brief, features: Sequence[Feature], context: Context, *, count: int
-) -> list[str]:
-    """Titles by code that keep every hard rule, those of the most items first."""
-    every = brief.clusters or plain_clusters(features, brief.weights)
-    hard = rules(brief, context)
-
-    def fits(title: str) -> bool:
-        return all(rule({TITLE: title}).passed for rule in hard)
-
-    def weigh(title: str) -> float:
-        told = [cluster for cluster in every if told_by(title, cluster)]
-        items = {item for cluster in told for item in cluster.items}
-        return round(sum(brief.weights[item] for item in sorted(items)), 9)
-
-    return templates([cluster.text for cluster in every], weigh, fits, count=count)
 
 
 async def stand_in(brief: Brief, features: Sequence[Feature], context: Context) -> Refined | None:
@@ -87,8 +68,9 @@ async def choose(
 ) -> tuple[Choice, list[RunError]]:
     """The best of feasible candidates: Borda over the arbiters, then coverage, then brevity.
 
-    Of equal coverage by the judge that of the evidence counts first. One that says the same as another
-    is shown to the arbiters once. Where nobody has to choose, or nobody answers, the rest decides.
+    Of equal coverage by the judge that of the evidence counts first, and of equal evidence how much the
+    told features tell of the items. One that says the same as another is shown to the arbiters once.
+    Where nobody has to choose, or nobody answers, the rest decides.
     """
     by_text: dict[str, Refined] = {}
     for one in candidates:
@@ -99,7 +81,9 @@ async def choose(
     if len(shown) > 1 and "arbitration" not in context.without:
         titles = {key: one.text[TITLE] for key, one in shown.items()}
         points, errors = await _arbitrate(state, titles, context)
-    won = max(shown.values(), key=lambda one: (points.get(one.id, 0.0), *_merit(one)))
+    won = max(
+        shown.values(), key=lambda one: (points.get(one.id, 0.0), *_merit(one, state["brief"]))
+    )
     return Choice(id=won.id, title=won.text[TITLE], points=points), errors
 
 
@@ -136,13 +120,15 @@ def _shelf(state: State) -> str:
     for feature in state["features"]:
         said[feature.item].append(feature)
     best = {
-        item: [one.text for one in sorted(found, key=lambda one: -one.salience)]
+        item: [one.text for one in sorted(found, key=lambda one: -one.worth) if one.worth]
         for item, found in said.items()
     }
     return shelf([(one.title, best[one.item]) for one in goods])
 
 
-def _merit(one: Refined) -> tuple[float, float, int]:
+def _merit(one: Refined, brief: Brief) -> tuple[float, float, float, int]:
     found = {finding.rule: finding.score for finding in one.version.findings}
-    covered, told = found.get("relevance"), found.get("evidence")
-    return -1.0 if covered is None else covered, told or 0.0, -length(one.text[TITLE])
+    covered, said = found.get("relevance"), found.get("evidence")
+    title = one.text[TITLE]
+    told = coverage([one for one in brief.clusters if told_by(title, one)], brief.weights)
+    return -1.0 if covered is None else covered, said or 0.0, told, -length(title)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from merchgraph.agents.feature_extractor import Extraction
 from merchgraph.agents.title_writer import features as told
@@ -17,21 +18,27 @@ from merchgraph.tools.features import (
     clusters,
     item_weights,
     proven,
+    rated,
     read_off,
+    telling,
     wordings,
 )
+from merchgraph.tools.rarity import rarities
 from merchgraph.tools.text import stems, words
 
+TYPES = 3
+"""Kinds of items that the writer is told of; a title that names more is a list."""
 SALIENCE = {"high": 1.0, "middle": 0.6, "low": 0.3}
 
 
 def goods_of(store: Shop, items: Sequence[str]) -> list[Goods]:
-    """The texts of a module's items.
+    """The texts of a module's items, and how rare their words are in the shop.
 
     Raises:
         SetupError: an item that the catalogue does not have.
     """
-    return [_goods(item) for item in store.items.get(items)]
+    rare = rarities(store.items, items)
+    return [_goods(item, rare) for item in store.items.get(items)]
 
 
 def acceptable(items: Sequence[str]) -> None:
@@ -58,14 +65,16 @@ def extracted(product: Goods, said: Extraction) -> Extracted:
     ]
     found = [proven(claim, item=product.item, source=product.text) for claim in claims]
     kept: dict[tuple[str, ...], Feature] = {}
-    for feature in (*filter(None, found), *by_code(product)):
+    said_of = [rated(feature, product.rarities) for feature in filter(None, found)]
+    for feature in (*said_of, *by_code(product)):
         kept.setdefault(stems(feature.text), feature)
     return Extracted(features=list(kept.values()), answered=True)
 
 
 def by_code(product: Goods) -> list[Feature]:
     """The features of an item that are read off its fields."""
-    return read_off(product.item, product.title, product.category, product.brand)
+    found = read_off(product.item, product.title, product.category, product.brand)
+    return [rated(feature, product.rarities) for feature in found]
 
 
 def features_of(goods: Sequence[Goods], found: dict[str, Extracted]) -> list[Feature]:
@@ -80,21 +89,38 @@ def features_of(goods: Sequence[Goods], found: dict[str, Extracted]) -> list[Fea
 
 def brief_of(
     goods: list[Goods],
+    features: Sequence[Feature],
     every: list[Cluster],
     chosen: Sequence[Cluster],
     context: Context,
 ) -> Brief:
-    """What is written from: the chosen clusters; without features the items' own texts.
+    """What is written from: the chosen clusters and types; without features the items' own texts.
 
-    A title's words may come from any feature of the module.
+    A title's words may come from any feature of the module, also from one that all the shop has; but
+    that one is no evidence.
     """
     weights = item_weights([one.item for one in goods], context.weights)
     if "features" in context.without:
         about, sources = products(goods), [one.text for one in goods]
         return Brief(goods=goods, about=about, sources=sources, clusters=[], weights=weights)
-    about = told([(cluster.text, len(cluster.items)) for cluster in chosen], len(goods))
+    types = types_of(features)
+    about = told([(one.text, len(one.items)) for one in chosen], types, len(goods))
     sources = [way for cluster in every for way in cluster.wordings]
-    return Brief(goods=goods, about=about, sources=sources, clusters=every, weights=weights)
+    cues = list({stems(text): text for text in (*types, *(one.text for one in chosen))}.values())
+    return Brief(
+        goods=goods,
+        about=about,
+        sources=sources,
+        clusters=telling(every),
+        weights=weights,
+        cues=cues,
+    )
+
+
+def types_of(features: Sequence[Feature]) -> list[str]:
+    """What most items are by their fields, at most 3 types, the most common first."""
+    found = [one.text for one in features if one.kind == "type" and one.by_code and one.worth]
+    return [text for text, _ in Counter(found).most_common(TYPES)]
 
 
 def plain_clusters(features: Sequence[Feature], weights: dict[str, float]) -> list[Cluster]:
@@ -102,11 +128,12 @@ def plain_clusters(features: Sequence[Feature], weights: dict[str, float]) -> li
     return clusters(features, range(len(wordings(features))), weights)
 
 
-def _goods(item: Item) -> Goods:
+def _goods(item: Item, rare: Mapping[str, float]) -> Goods:
     catalog = ". ".join(filter(None, (item.category, item.brand)))
     said = set(words(f"{item.title} {catalog}"))
     new = set(words(item.text)) - said
+    own = {word: rare[word] for word in sorted(set(stems(item.text)))}
     return Goods(
         item=item.item, title=item.title, catalog=catalog, details=item.text if new else "",
-        category=item.category, brand=item.brand,
+        category=item.category, brand=item.brand, rarities=own,
     )  # fmt: skip

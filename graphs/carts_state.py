@@ -108,10 +108,12 @@ class Goods(Product):
 
     Attributes:
         category: the path "Department > Category > Type", "" if unknown.
+        rarities: of its words in the shop, by stem, see `tools/rarity.py`.
     """
 
     category: str = ""
     brand: str | None = None
+    rarities: dict[str, float] = Field(default_factory=dict)
 
 
 class Extracted(BaseModel):
@@ -127,8 +129,10 @@ class Brief(BaseModel):
     Attributes:
         about: the module as the writer is told of it; the refiner's prompts begin with it too.
         sources: a title's content words stand in one of these texts.
-        clusters: all of them, heaviest first; empty without features.
+        clusters: all that tell the module from the rest of the shop, heaviest first; empty without
+            features.
         weights: w_i by item.
+        cues: what the writer is told to say: types of items and chosen clusters.
     """
 
     goods: list[Goods]
@@ -136,6 +140,7 @@ class Brief(BaseModel):
     sources: list[str]
     clusters: list[Cluster]
     weights: dict[str, float]
+    cues: list[str] = Field(default_factory=list)
 
 
 class Choice(BaseModel):

@@ -41,6 +41,7 @@ class Feature(BaseModel):
 
     Attributes:
         salience: how much it matters to a shopper, in [0, 1].
+        rarity: how few of the shop's other items have it, in [0, 1]; 0 for what tells it from none.
         span: the words of the item's text that prove it.
         by_code: read off the item's fields, not said by a model.
     """
@@ -53,6 +54,12 @@ class Feature(BaseModel):
     salience: float
     span: str
     by_code: bool = False
+    rarity: float = 1.0
+
+    @property
+    def worth(self) -> float:
+        """Salience x rarity: how well it tells what the item is."""
+        return round(self.salience * self.rarity, 9)
 
 
 class Claim(NamedTuple):
@@ -70,8 +77,9 @@ class Cluster(BaseModel):
     Attributes:
         text: the heaviest wording.
         wordings: all of them.
-        items: item -> salience, the highest of its features here.
-        weight: W(f) = sum of w_i x salience_i(f) over the items that have it.
+        items: item -> salience x rarity, the highest of its features here.
+        weight: W(f) = sum of w_i x salience_i(f) x rarity(f) over the items that have it. The rarity is
+            our addition: without it the brand class of a shop, which all items have, weighs most.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -87,7 +95,7 @@ def proven(claim: Claim, *, item: str, source: str) -> Feature | None:
 
     The span stands in the text, case and white space apart. What the item is and is like is said in
     words of the text; what it is for may be inferred, but brings no number or claim of its own. A
-    feature says more than "product", and more than a number.
+    feature says more than "product", and more than a number; sizes describe the pack and are left out.
     """
     text, span = next(iter(_pieces(claim.text)), ""), _flat(claim.span)
     content = content_words(text)
@@ -104,7 +112,7 @@ def proven(claim: Claim, *, item: str, source: str) -> Feature | None:
 
 
 def read_off(item: str, title: str, category: str, brand: str | None) -> list[Feature]:
-    """Features by code, from the item's own fields: what it is, where it belongs, brand and size.
+    """Features by code, from the item's own fields: what it is, where it belongs, and the brand.
 
     The last level of the category says what the item is; without a category its title's beginning,
     which is a feature in any case.
@@ -114,14 +122,13 @@ def read_off(item: str, title: str, category: str, brand: str | None) -> list[Fe
     levels = [pieces for pieces in levels if pieces] or [_pieces(title)[:1]]
     found: list[tuple[str, Kind, float]] = [(piece, "type", 1.0) for piece in levels[-1][:1]]
     found += [
-        (piece, "attribute", 0.6)
+        (piece, "attribute", 0.7)
         for piece in (*levels[-1][1:], *_pieces(title.partition(",")[0])[:1])
     ]
-    found += [(piece, "attribute", 0.5) for level in levels[1:-1] for piece in level]
+    found += [(piece, "attribute", 0.7) for level in levels[1:-1] for piece in level]
     if len(levels) > 1:
         found += [(piece, "attribute", 0.2) for piece in levels[0]]
     found += [(piece, "attribute", 0.05) for piece in _pieces(brand or "")]
-    found += [(match[0], "attribute", 0.02) for match in _SIZE.finditer(title)]
     once: dict[tuple[str, ...], Feature] = {}
     for text, kind, salience in found:
         feature = Feature(
@@ -129,6 +136,21 @@ def read_off(item: str, title: str, category: str, brand: str | None) -> list[Fe
         )
         once.setdefault(stems(text), feature)
     return list(once.values())
+
+
+def rated(feature: Feature, rarities: Mapping[str, float]) -> Feature:
+    """The feature with its rarity: that of the rarest of its words, as few items have them all.
+
+    An inferred feature in words that the item does not have is as rare as the words that prove it.
+
+    Args:
+        rarities: by stem, of the item's words; without any of the feature's it stays as it is.
+    """
+    for text in (feature.text, feature.span):
+        known = [rarities[word] for word in content_words(text) if word in rarities]
+        if known:
+            return feature.model_copy(update={"rarity": max(known)})
+    return feature
 
 
 def item_weights(items: Sequence[str], weighting: Weighting) -> dict[str, float]:
@@ -141,12 +163,11 @@ def item_weights(items: Sequence[str], weighting: Weighting) -> dict[str, float]
 def wordings(features: Sequence[Feature]) -> list[str]:
     """One wording for each way of saying a feature (case and word forms apart), in a fixed order."""
     ways: dict[tuple[str, ...], list[str]] = {}
+    worths: dict[tuple[str, ...], list[float]] = {}
     for feature in features:
         ways.setdefault(stems(feature.text), []).append(feature.text)
-    saliences: dict[tuple[str, ...], list[float]] = {way: [] for way in ways}
-    for feature in features:
-        saliences[stems(feature.text)].append(feature.salience)
-    order = sorted(ways, key=lambda way: (-_total(saliences[way]), way))
+        worths.setdefault(stems(feature.text), []).append(feature.worth)
+    order = sorted(ways, key=lambda way: (-_total(worths[way]), way))
     return [min(ways[way], key=lambda text: (-ways[way].count(text), text)) for way in order]
 
 
@@ -188,22 +209,27 @@ def clusters(
     for feature in features:
         text = leader[stems(feature.text)]
         has = items.setdefault(text, {})
-        has[feature.item] = max(feature.salience, has.get(feature.item, 0.0))
+        has[feature.item] = max(feature.worth, has.get(feature.item, 0.0))
         ways.setdefault(text, set()).add(feature.text)
     made = [
         Cluster(
             text=text, wordings=tuple(sorted(ways[text])), items=has,
-            weight=_total([weights[item] * salience for item, salience in has.items()]),
+            weight=_total([weights[item] * worth for item, worth in has.items()]),
         )
         for text, has in items.items()
     ]  # fmt: skip
     return sorted(made, key=lambda one: (-one.weight, -len(one.items), one.text))
 
 
+def telling(every: Sequence[Cluster]) -> list[Cluster]:
+    """The clusters that tell the module from the rest of the shop; all, where none does."""
+    return [cluster for cluster in every if cluster.weight > 0] or list(every)
+
+
 def cover(every: Sequence[Cluster], weights: Mapping[str, float], most: int) -> list[Cluster]:
     """At most so many of `clusters`, greedily by what each adds to the coverage of the items.
 
-    Coverage of a set S is F(S) = sum of w_i x the highest salience_i(f) over f in S: monotone and
+    Coverage of a set S is F(S) = sum of w_i x the highest worth of f for i over f in S: monotone and
     submodular, so greedy reaches (1 - 1/e) of the best S of that size (Nemhauser, Wolsey and Fisher
     1978, doi:10.1007/BF01588971). That is our statement; the paper's theory was not available to us.
     Of equal gains the heavier cluster is taken, so that places left over go to what most items share.
@@ -215,7 +241,7 @@ def cover(every: Sequence[Cluster], weights: Mapping[str, float], most: int) -> 
         taken = min(left, key=lambda one: -_gain(one, best, weights))
         left.remove(taken)
         chosen.append(taken)
-        best |= {item: max(best[item], salience) for item, salience in taken.items.items()}
+        best |= {item: max(best[item], worth) for item, worth in taken.items.items()}
     return chosen
 
 
@@ -241,7 +267,7 @@ def told_by(title: str, cluster: Cluster) -> bool:
 
 
 def _gain(one: Cluster, best: Mapping[str, float], weights: Mapping[str, float]) -> float:
-    more = [weights[i] * max(0.0, salience - best[i]) for i, salience in one.items.items()]
+    more = [weights[i] * max(0.0, worth - best[i]) for i, worth in one.items.items()]
     return _total(more)
 
 
@@ -262,7 +288,8 @@ def _flat(text: str) -> str:
 
 def _pieces(text: str) -> list[str]:
     """The parts of a field that can stand in a title: "Rolls: bagels" has two."""
-    parts = (" ".join(part.split()).strip(" .-&'") for part in _PIECE.split(text))
+    bare = _SIZE.sub(" ", text)
+    parts = (" ".join(part.split()).strip(" .-&'") for part in _PIECE.split(bare))
     return [
         part for part in parts if _says_something(content_words(part)) and length(part) <= LONGEST
     ]

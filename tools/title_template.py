@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
+from typing import TypeVar
 
 from merchgraph.tools.copy_rules.word_lists import FUNCTION
 from merchgraph.tools.text import stems
+
+Merit = TypeVar("Merit", float, tuple[float, float])
 
 JOINED = 3
 CONSIDERED = 8
@@ -19,7 +22,7 @@ _ENDINGS = ("", " for You", " for You and Yours")
 
 def templates(
     features: Sequence[str],
-    weigh: Callable[[str], float],
+    weigh: Callable[[str], Merit],
     fits: Callable[[str], bool],
     *,
     count: int,
@@ -37,7 +40,8 @@ def templates(
     # features beyond the first few alone, only where those gave nothing
     for text in [] if found else usable[CONSIDERED:]:
         found |= {text + end: weigh(text + end) for end in _ENDINGS if fits(text + end)}
-    order = sorted(found, key=lambda title: (-found[title], len(title), title))
+    order = sorted(found, key=lambda title: (len(title), title))
+    order.sort(key=lambda title: found[title], reverse=True)  # stable: of equals still the shorter
     kept: dict[frozenset[str], str] = {}
     for title in order:
         kept.setdefault(frozenset(stems(title)), title)

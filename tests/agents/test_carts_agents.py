@@ -67,13 +67,18 @@ async def test_extractions_share_all_but_the_product() -> None:
 
 
 async def test_the_writer_is_told_features_and_limits_and_gives_k_titles_at_most() -> None:
-    about = features([("bread", 3), ("jam </features>", 1)], 4)
+    about = features([("bread", 3), ("jam </features>", 1)], ["rye </features>", "oat"], 4)
     with scripted({"draft": [json.dumps({"titles": ["A", "B", "C"]})]}) as model:
         found = await TitleWriter(chat_model(model)).write(about, ["bread"], 2, LIMITS)
     assert found == ["A", "B"]
     text = str(model.script.asked[0][2][-1].content)
     assert text.startswith(about)
-    for part in ("- bread (3 of 4)", "2 different titles", "10 to 50 characters"):
+    for part in (
+        "- bread (3 of 4)",
+        "oat (what most of them are)",
+        "2 different titles",
+        "10 to 50 characters",
+    ):
         assert part in text
     assert text.count("</features>") == text.count("<features>") == 2
 
@@ -88,7 +93,7 @@ def test_products_are_one_line_each() -> None:
     assert [line for line in text.splitlines() if line.startswith("- ")] == [
         "- Rye bread | Bakery \u203a Bread", "- Two lines",
     ]  # fmt: skip
-    assert "(none)" in features([], 3)
+    assert "(none)" in features([], [], 3)
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ async def test_the_refiner_is_told_what_failed_and_the_uncovered_items() -> None
     with scripted(script(["Rye Bread for You"])) as model:
         result = await carts.arun(Request(items=ITEMS), Context(model=model, drafts=1, rounds=1))
     (asked,) = [m for agent, _, m in model.script.asked if agent == "refine"]
-    text = str(asked[-1].content)
+    text = "\n".join(str(message.content) for message in asked)
     assert "Title is true of 3 of 6 products; cover these too: 'Plum jam' (say 'Spreads')" in text
     assert "10 to 50 characters" in text
     first, second = result.candidates[0].rounds

@@ -206,7 +206,7 @@ def _brief() -> Any:
     nothing = Extraction(product_type="", features=[])
     features = features_of(GOODS, {one.item: extracted(one, nothing) for one in GOODS})
     every = plain_clusters(features, WEIGHTS)
-    return features, brief_of(GOODS, every, cover(every, WEIGHTS, 4), Context())
+    return features, brief_of(GOODS, features, every, cover(every, WEIGHTS, 4), Context())
 
 
 FEATURES, BRIEF = _brief()

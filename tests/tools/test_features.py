@@ -21,7 +21,9 @@ from merchgraph.tools.features import (
     coverage,
     item_weights,
     proven,
+    rated,
     read_off,
+    telling,
     told_by,
     wordings,
 )
@@ -77,10 +79,10 @@ def test_fields_are_features_by_code() -> None:
                      "national brand")  # fmt: skip
     assert [(f.text, f.kind) for f in found] == [
         ("Rolls", "type"), ("bagels", "attribute"), ("Pastry", "attribute"),
-        ("national brand", "attribute"), ("4 oz", "attribute"),
+        ("national brand", "attribute"),
     ]  # fmt: skip
     assert all(f.by_code and f.span == f.text for f in found)
-    assert [f.text for f in read_off("7", "Plum jam, 300 g", "", None)] == ["Plum jam", "300 g"]
+    assert [f.text for f in read_off("7", "Plum jam, 300 g", "", None)] == ["Plum jam"]
     assert [f.text for f in read_off("7", "绿茶", "食品 > 茶", None)] == ["茶", "绿茶", "食品"]
     assert read_off("7", "🎉 & the 12", "", "") == []
 
@@ -117,6 +119,35 @@ def test_a_cluster_weighs_each_item_by_its_best_feature_there() -> None:
     (made,) = clusters(features, [first, first], weights)
     assert (made.text, made.items) == ("cheddar", {"a": 0.9, "b": 0.5})
     assert made.weight == pytest.approx(0.9 + 0.5 / math.log2(3))
+
+
+@pytest.mark.parametrize(
+    ("text", "span", "rarity"),
+    [
+        ("rye bread", "rye bread", 0.8), ("breads", "rye bread", 0.3), ("lunch", "Bread", 0.3),
+        ("lunch", "of the", 1.0), ("national", "national brand", 0.0),
+    ],
+)  # fmt: skip
+def test_a_feature_is_as_rare_as_its_rarest_word(text: str, span: str, rarity: float) -> None:
+    feature = Feature(item="7", text=text, kind="use", salience=0.5, span=span)
+    found = rated(feature, {"rye": 0.8, "bread": 0.3, "nation": 0.0, "brand": 0.0})
+    assert found.rarity == rarity
+    assert found.worth == pytest.approx(rarity / 2)
+
+
+def test_clusters_that_the_whole_shop_has_weigh_nothing_and_tell_nothing() -> None:
+    common = said("a", "brand", 1.0).model_copy(update={"rarity": 0.0})
+    every = clusters([common, said("a", "jam", 0.1)], [0, 1], {"a": 1.0})
+    assert [(one.text, one.weight) for one in every] == [("jam", 0.1), ("brand", 0.0)]
+    assert [one.text for one in telling(every)] == ["jam"]
+    assert [one.text for one in telling(every[1:])] == ["brand"]
+
+
+def test_sizes_are_no_features() -> None:
+    assert proven(Claim("1 gal", "attribute", 1.0, "1 gal"), item="7", source="Milk, 1 gal") is None
+    found = proven(Claim("milk 1 gal", "type", 1.0, "Milk"), item="7", source="Milk, 1 gal")
+    assert found is not None
+    assert found.text == "milk"
 
 
 def test_items_weigh_less_the_later_they_are_shown() -> None:
