@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from merchgraph.evals.suite import Answer, Case
+from merchgraph.prompts.load import noting
 from merchgraph.runtime.errors import BudgetError, MerchgraphError, SetupError
 from merchgraph.runtime.ledger import Usage
 from merchgraph.runtime.recorder import Recorder
@@ -48,7 +49,8 @@ class Taped:
     def run(self, case: Case, system: str) -> Iterator[TapedRun]:
         """Record what the system asks, or serve it; a system that fails is kept as failed."""
         failed: MerchgraphError | None = None
-        with self.recorder.run(run_id(case, system), case=case.model_dump(), system=system) as take:
+        opened = self.recorder.run(run_id(case, system), case=case.model_dump(), system=system)
+        with opened as take, noting() as take.prompts:
             try:
                 yield TapedRun(take)
             except (SetupError, BudgetError):

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, lru_cache
 from pathlib import Path
 from string import Template
@@ -23,6 +26,23 @@ JOINERS = "\u200c\u200d"
 """Invisible, yet part of the spelling of several scripts and of emoji."""
 
 
+_noted: ContextVar[set[str] | None] = ContextVar("merchgraph_prompts", default=None)
+
+
+@contextmanager
+def noting() -> Iterator[set[str]]:
+    """Note the files of the prompts that are filled inside the block, as "arag/nli.md"."""
+    noted = _noted.get()
+    if noted is not None:
+        yield noted
+        return
+    token = _noted.set(noted := set())
+    try:
+        yield noted
+    finally:
+        _noted.reset(token)
+
+
 def prompt(name: str, /, **values: object) -> str:
     """Fill the placeholders of `prompts/<name>.md`.
 
@@ -30,7 +50,9 @@ def prompt(name: str, /, **values: object) -> str:
         KeyError: a placeholder has no value.
         ValueError: a value that the template does not use.
     """
-    template = _template(name)
+    template, noted = _template(name), _noted.get()
+    if noted is not None:
+        noted.add(f"{name}.md")
     unused = values.keys() - set(template.get_identifiers())
     if unused:
         raise ValueError(f"prompts/{name}.md has no placeholder for {sorted(unused)}")

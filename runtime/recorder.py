@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from merchgraph.runtime.errors import SetupError, TapeError
 from merchgraph.runtime.playing import use_tape
 from merchgraph.runtime.shared import Shared
-from merchgraph.runtime.software import prompt_hashes, versions
+from merchgraph.runtime.software import changed_prompts, prompt_hashes, versions
 from merchgraph.runtime.take import Take, as_json, use_take
 from merchgraph.runtime.tape import Answer, Mode, Tape, shelf
 from merchgraph.runtime.trace import (
@@ -96,7 +96,7 @@ class Recorder:
             prompts=prompt_hashes(), params=hide(as_plain(params)),
         )  # fmt: skip
         for before in self.trace.headers[-1:]:
-            _check_same(before, header, self.trace.path)
+            _check_same(before, header, self.trace)
         writer.append([header])
         self.trace.headers.append(header)
         for run in self.trace.runs.values():
@@ -232,20 +232,20 @@ class Recorder:
             self._writer = None
 
 
-def _check_same(before: Header, now: Header, path: str) -> None:
+def _check_same(before: Header, now: Header, trace: Trace) -> None:
     """Refuse to mix recordings: their numbers would stand in one table.
 
     Raises:
         SetupError: naming what differs.
     """
-    was, is_now = _flat(before.params), _flat(now.params)
+    path, was, is_now = trace.path, _flat(before.params), _flat(now.params)
     if settings := [name for name in {**was, **is_now} if was.get(name) != is_now.get(name)]:
         name = settings[0]
         raise SetupError(
             f"The trace {path!r} was recorded with {name} = {was.get(name)!r}, now it is "
             f"{is_now.get(name)!r}; record into another file."
         )
-    if changed := [name for name, was in before.prompts.items() if now.prompts.get(name) != was]:
+    if changed := changed_prompts(before.prompts, trace.prompts):
         raise SetupError(
             f"The trace {path!r} was recorded with another text of prompts/{changed[0]}; "
             "record into another file."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -31,7 +32,16 @@ def prompt_hashes() -> dict[str, str]:
     }
 
 
-def changed_prompts(recorded: dict[str, str]) -> list[str]:
-    """Prompt files whose text is not the recorded one; new files are none of them."""
+def changed_prompts(recorded: Mapping[str, str], used: Collection[str] = ()) -> list[str]:
+    """Prompt files whose text is not the recorded one; new files are none of them.
+
+    Args:
+        recorded: file -> hash of its text.
+        used: the files that count; all of them if empty.
+    """
     now = prompt_hashes()
-    return [file for file, was in recorded.items() if now.get(file) != was]
+    return [
+        file
+        for file, was in recorded.items()
+        if now.get(file) != was and (not used or file in used)
+    ]

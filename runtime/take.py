@@ -25,12 +25,14 @@ class Take:
         begin: what is run; a graph names itself here.
         tape: what it asks.
         recorded: the run of the file that it replays or completes, if there is one.
+        prompts: files of the prompts that it filled.
         over: whether it came to an end; a run that broke off is not written.
     """
 
     begin: RunLine
     tape: Tape
     recorded: Run | None = None
+    prompts: set[str] = field(default_factory=set)
     over: bool = False
     structure: JsonObject = field(default_factory=dict)
     _told: JsonObject = field(default_factory=dict)
@@ -68,6 +70,7 @@ class Take:
             seconds=self.tape.seconds,
             endpoints=self.tape.endpoints,
             structure=self.structure,
+            prompts=sorted(self.prompts),
         )
 
     def check_all_asked(self) -> None:

@@ -173,6 +173,7 @@ class EndLine(Line):
         error: why there is no output.
         endpoints: model name -> what the tape needs to know of its server.
         structure: the graph's structure, {"nodes": [...], "edges": [[from, to, conditional]]}.
+        prompts: files of the prompts that it filled; one filled for an earlier run may be left out.
     """
 
     kind: Literal["end"] = "end"
@@ -184,6 +185,7 @@ class EndLine(Line):
     seconds: float = 0.0
     endpoints: dict[str, JsonObject] = {}
     structure: JsonObject = {}
+    prompts: list[str] = []
 
 
 class CloseLine(Line):
@@ -233,3 +235,8 @@ class Trace(BaseModel):
     runs: dict[str, Run] = Field(default_factory=dict)
     problems: list[str] = Field(default_factory=list)
     closed: bool = False
+
+    @property
+    def prompts(self) -> set[str]:
+        """Files of the prompts that its runs filled; empty where they do not say."""
+        return {file for run in self.runs.values() for file in run.end.prompts}

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from merchgraph.prompts import load
-from merchgraph.prompts.load import JOINERS, LIMIT, fenced, listed, prompt
+from merchgraph.prompts.load import JOINERS, LIMIT, fenced, listed, noting, prompt
 
 ANY_TEXT = st.text(st.characters(codec=None))  # lone surrogates too
 
@@ -116,3 +116,14 @@ def test_joined_emoji_and_scripts_keep_their_spelling() -> None:
 def test_a_list_has_a_line_for_each_text() -> None:
     assert listed(["a\n- b", ""]) == "- a - b\n- (no text)"
     assert listed([]) == "(none)"
+
+
+def test_the_prompts_that_a_block_fills_are_noted() -> None:
+    prompt("arag/nobody")
+    with noting() as used:
+        prompt("arag/nobody")
+        with noting() as inner:
+            prompt("arag/system")
+        assert inner is used
+    prompt("carts/system")
+    assert used == {"arag/nobody.md", "arag/system.md"}

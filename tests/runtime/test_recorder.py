@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from merchgraph.runtime import recorder as module
+from merchgraph.runtime import software
 from merchgraph.runtime.errors import EndpointError, SetupError, TapeError
 from merchgraph.runtime.frames import unpack
 from merchgraph.runtime.ledger import Usage, at
@@ -197,7 +197,7 @@ def test_a_recording_with_other_settings_or_prompts_is_kept_apart(
         SetupError, match=r"suite = 'arag', now it is None; record into another file"
     ):
         Recorder(file)
-    monkeypatch.setattr(module, "prompt_hashes", lambda: {"arag/nli.md": "new"})
+    monkeypatch.setattr(software, "prompt_hashes", lambda: {"arag/nli.md": "new"})
     with pytest.raises(SetupError, match=r"with another text of prompts/arag/.*\.md; record into"):
         Recorder(file, params={"suite": "arag", "params": {"k": 5}})
     assert file.read_bytes() == before
