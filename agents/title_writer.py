@@ -74,12 +74,12 @@ def features(clusters: Sequence[tuple[str, int]], types: Sequence[str], products
 
     Args:
         clusters: (feature, number of products), strongest first.
-        types: what most products are, the most common type first.
+        types: what many of the products are, the most common type first.
         products: how many there are on the shelf.
     """
     lines = [f"- {fenced(text, 60)} ({count} of {products})" for text, count in clusters]
     kinds = ", ".join(fenced(text, 60) for text in types)
-    lines += [f"- {kinds} (what most of them are)"] if kinds else []
+    lines += [f"- {kinds} (types of product)"] if kinds else []
     return prompt("carts/features", count=products, features="\n".join(lines) or "(none)")
 
 

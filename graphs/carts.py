@@ -53,7 +53,7 @@ from merchgraph.graphs.carts_state import (
     finished,
     result,
 )
-from merchgraph.graphs.carts_titles import revise
+from merchgraph.graphs.carts_titles import revise, taken_over
 from merchgraph.graphs.front import Watch, checked, run_graph
 from merchgraph.graphs.refine import refine_loop
 from merchgraph.runtime.errors import MerchgraphError, ModelReplyError, SetupError
@@ -124,19 +124,20 @@ async def draft(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 async def arbitrate(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """The title that is returned."""
     context, candidates = runtime.context, finished(state)
+    origins = state["origins"] | taken_over(candidates, state, context)
     feasible = [one for one in candidates if one.feasible]
     if feasible:
         chosen, errors = await ends.choose(state, feasible, context)
-        return {"choice": chosen, "errors": errors}
+        return {"choice": chosen, "errors": errors, "origins": origins}
     made = await ends.stand_in(state["brief"], state["features"], context)
     if made is None:
-        return {"choice": ends.trimmed(candidates, context)}
+        return {"choice": ends.trimmed(candidates, context), "origins": origins}
     chosen, _ = await ends.choose(state, [made], context)
     return {
         "choice": chosen,
         "refined": [made],
         "drafts": [*state["drafts"], ends.as_draft(made)],
-        "origins": state["origins"] | {made.id: "template"},
+        "origins": origins | {made.id: "template"},
     }
 
 

@@ -118,9 +118,10 @@ def brief_of(
 
 
 def types_of(features: Sequence[Feature]) -> list[str]:
-    """What most items are by their fields, at most 3 types, the most common first."""
-    found = [one.text for one in features if one.kind == "type" and one.by_code and one.worth]
-    return [text for text, _ in Counter(found).most_common(TYPES)]
+    """What two items or more are, at most 3 types, the most common first."""
+    said = {(one.item, one.text.casefold()) for one in features if one.kind == "type" and one.worth}
+    counts = Counter(text for _, text in sorted(said))
+    return [text for text, count in counts.most_common(TYPES) if count > 1]
 
 
 def plain_clusters(features: Sequence[Feature], weights: dict[str, float]) -> list[Cluster]:

@@ -190,7 +190,7 @@ class Candidate(BaseModel):
     """One title as it left the loop.
 
     Attributes:
-        origin: who drafted it: a model, or code.
+        origin: whose title it is: a model's, or one by code, also if the refiner took that over.
         coverage: C, the share of items that the judge found it true of; None where nobody judged.
         points: Borda's; None where it was not shown to the arbiters.
         rounds: its versions, oldest first.

@@ -8,8 +8,8 @@ from merchgraph.agents.refiner import Refiner, Shot
 from merchgraph.agents.title_writer import system
 from merchgraph.graphs.carts_checks import GROUPS, TITLE, Titling, requirements, rules, tidied
 from merchgraph.graphs.carts_module import plain_clusters
-from merchgraph.graphs.carts_state import Brief, Context
-from merchgraph.graphs.versions import Round, Text
+from merchgraph.graphs.carts_state import Brief, Context, Origin, State
+from merchgraph.graphs.versions import Refined, Round, Text
 from merchgraph.tools.features import Feature, cover, coverage, told_by
 from merchgraph.tools.title_template import CONSIDERED, templates
 
@@ -73,7 +73,8 @@ def shots(brief: Brief, context: Context, drafts: Sequence[str]) -> list[Shot]:
     if not brief.clusters:
         return []
     made = by_template(brief, [], context, count=SHOTS + len(drafts))
-    better = [title for title in made if title not in drafts][:SHOTS]
+    # the best one last: a small model takes over what it read last
+    better = [title for title in made if title not in drafts][:SHOTS][::-1]
     spoilt = [_doubled, _praised]
     pairs = [(worse(title, context), title) for worse, title in zip(spoilt, better, strict=False)]
     found = [(worse, _faults(worse, brief, context), title) for worse, title in pairs]
@@ -82,6 +83,13 @@ def shots(brief: Brief, context: Context, drafts: Sequence[str]) -> list[Shot]:
         for worse, faults, title in found
         if faults
     ]
+
+
+def taken_over(candidates: Sequence[Refined], state: State, context: Context) -> dict[str, Origin]:
+    """The candidates whose refiner gave back the title of an example: those titles are by code."""
+    shown = shots(state["brief"], context, [one.text[TITLE] for one in state["drafts"]])
+    texts = {shot.better[TITLE].casefold() for shot in shown}
+    return {one.id: "template" for one in candidates if one.text[TITLE].casefold() in texts}
 
 
 def _doubled(title: str, context: Context) -> str:

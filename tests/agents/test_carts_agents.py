@@ -75,7 +75,7 @@ async def test_the_writer_is_told_features_and_limits_and_gives_k_titles_at_most
     assert text.startswith(about)
     for part in (
         "- bread (3 of 4)",
-        "oat (what most of them are)",
+        "oat (types of product)",
         "2 different titles",
         "10 to 50 characters",
     ):

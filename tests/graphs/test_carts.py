@@ -241,3 +241,14 @@ async def test_the_seed_orders_the_titles_that_arbiters_see() -> None:
         orders.append(seen([m for agent, _, m in model.script.asked if agent == "arbitrate"]))
     assert orders[0] == orders[1] != orders[2]
     assert len(set(orders[0])) == 3
+
+
+async def test_a_title_that_the_refiner_took_over_from_an_example_is_by_code() -> None:
+    def copied(messages: Sequence[BaseMessage]) -> str:
+        return str([one.content for one in messages if one.type == "ai"][-1])
+
+    replies = script(["Rye Bread for You"], relevance=Always({"No": 1.0}), refine=Always(copied))
+    result = await ran(replies, drafts=1, rounds=1)
+    (candidate,) = result.candidates
+    assert candidate.text != "Rye Bread for You"
+    assert candidate.origin == "template"
