@@ -23,10 +23,11 @@ def by_template(
 ) -> list[str]:
     """Titles by code that keep every hard rule, those of the most items first, then the specific ones.
 
-    They are joined of the clusters that cover the items best, so that a mixed module's themes meet.
+    They are joined of the clusters that cover the items best, so that a mixed module's themes meet,
+    and of the heaviest others, which may say the same of more items.
     """
     every = brief.clusters or plain_clusters(features, brief.weights)
-    first = cover(every, brief.weights, CONSIDERED)
+    first = cover(every, brief.weights, CONSIDERED // 2)
     hard = rules(brief, context)
 
     def fits(title: str) -> bool:

@@ -73,6 +73,15 @@ def test_a_template_names_the_themes_of_a_mixed_module() -> None:
     assert len(title) <= Context().limit
 
 
+def test_a_template_says_the_shared_category_where_types_would_leave_items_out() -> None:
+    milks = ["Fluid milk", "Fluid milk", "Buttermilk", "Coffee creamer"]
+    rows = [(kind, f"Grocery > Milk products > {kind}") for kind in milks]
+    rows += [(f"{kind} dogs", "Meat > Hot dogs > Hot dogs") for kind in ("Kosher", "Premium")]
+    brief, features = planned(branded(rows), [str(n) for n in range(6)])
+    (title,) = by_template(brief, features, Context(), count=1)
+    assert ("Milk Products" in title, "Dogs" in title) == (True, True)
+
+
 def test_where_all_is_common_the_features_are_what_they_were() -> None:
     store = branded([("Soap", "Grocery > Household > Soap")] * 2)
     brief, features = planned(store, ["0", "1"])
