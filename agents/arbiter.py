@@ -1,9 +1,9 @@
 """Arbiter Agent: which of a module's titles is best; several judges, and a count of their rankings.
 
 Each judge sees the titles in an order of its own, since models like the first of a list: a seeded
-shuffle, turned on by an equal share for each judge (`orders`). A judge's probabilities rank the
-titles, and the rankings are added up by Borda (`borda`). Arbitration is a stage of CARTS (arXiv
-2506.17765); judges, orders and count are our design.
+shuffle, turned on by an equal share for each judge (`orders`); what is left of that liking is taken
+off (`without_place`). A judge's probabilities rank the titles, and the rankings are added up by Borda
+(`borda`). Arbitration is a stage of CARTS (arXiv 2506.17765); judges, orders and count are our design.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
 
+from merchgraph.agents.nli import logit
 from merchgraph.prompts.load import fenced, prompt
 from merchgraph.runtime.structured import choose
 
@@ -64,6 +65,26 @@ def orders(ids: Sequence[str], judges: int, seed: int) -> list[list[str]]:
     random.Random(seed).shuffle(mixed)
     turns = [round(judge * len(mixed) / judges) for judge in range(judges)]
     return [mixed[turn % len(mixed) :] + mixed[: turn % len(mixed)] for turn in turns]
+
+
+def without_place(ballots: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    """Ballots as log-odds, less what each place of the list gets on average over the judges.
+
+    A small model answers "A" whatever stands there. That is the same on every ballot, so that it cancels
+    out, and equal titles are left; what a judge makes of a title stays, as it changes its place.
+
+    Args:
+        ballots: probabilities by id, each in the order in which its judge saw the titles; a single one
+            tells nothing of places and stays as it is.
+    """
+    if len(ballots) < 2:
+        return [dict(ballot) for ballot in ballots]
+    odds = [[logit(p) for p in ballot.values()] for ballot in ballots]
+    places = [sum(place) / len(odds) for place in zip(*odds, strict=True)]
+    return [
+        {key: round(mine - place, 6) for key, mine, place in zip(ballot, row, places, strict=True)}
+        for ballot, row in zip(ballots, odds, strict=True)
+    ]
 
 
 def borda(ballots: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from merchgraph.agents.arbiter import Arbiter, borda, orders, shelf
+from merchgraph.agents.arbiter import Arbiter, borda, orders, shelf, without_place
 from merchgraph.agents.title_writer import products
 from merchgraph.graphs.carts_checks import TITLE, by_code, distinct, each, tidied
 from merchgraph.graphs.carts_state import (
@@ -107,7 +107,7 @@ async def _arbitrate(
     answers = await each(asked)
     ballots = [answer for answer in answers if not isinstance(answer, MerchgraphError)]
     failed = [answer for answer in answers if isinstance(answer, MerchgraphError)]
-    return borda(ballots), [RunError.of("arbitrate", "", error) for error in failed]
+    return borda(without_place(ballots)), [RunError.of("arbitrate", "", error) for error in failed]
 
 
 def _shelf(state: State) -> str:

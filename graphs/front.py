@@ -9,7 +9,6 @@ from typing import Any, Protocol, TypeVar
 from langgraph.graph.state import CompiledStateGraph
 from pydantic import BaseModel, ValidationError
 
-from merchgraph.prompts.load import noting
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.ledger import Usage
 from merchgraph.runtime.recording import taking
@@ -68,9 +67,7 @@ async def run_graph(
         watch: called with every event ("custom") and every state ("values") as they come.
     """
     given = request.model_dump(exclude_unset=True) or request.model_dump()
-    with taking(graph.get_name(), request, context, structure(graph)) as take, noting() as used:
-        if take is not None:
-            take.prompts = used
+    with taking(graph.get_name(), request, context, structure(graph)) as take:
         state: dict[str, Any] = {}
         stream: AsyncIterator[Any] = graph.astream(
             given,

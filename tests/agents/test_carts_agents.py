@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merchgraph.agents.arbiter import Arbiter, borda, orders, shelf
+from merchgraph.agents.arbiter import Arbiter, borda, orders, shelf, without_place
 from merchgraph.agents.feature_extractor import MOST, Extraction, FeatureExtractor, Product
 from merchgraph.agents.relevance_judge import RelevanceJudge
 from merchgraph.agents.title_writer import Limits, TitleWriter, features, products
@@ -138,6 +138,19 @@ def test_each_judge_sees_every_title_once_and_first_places_are_shared(
     assert all(sorted(order) == sorted(ids) for order in found)
     assert len({order[0] for order in found}) == min(judges, count)
     assert found == orders(ids, judges, seed)
+
+
+def test_a_judge_that_goes_by_the_place_alone_says_nothing() -> None:
+    ballots = [{"a": 0.7, "b": 0.2, "c": 0.1}, {"b": 0.7, "c": 0.2, "a": 0.1}]
+    assert borda(without_place(ballots)) == {"a": 2.0, "b": 2.0, "c": 2.0}
+
+
+def test_a_judge_that_goes_by_the_titles_is_heard_beside_a_liking_for_a_place() -> None:
+    """One title stands first twice; the other is better, and the first place is liked more."""
+    ballots = [{"a": 0.7, "b": 0.3}, {"b": 0.9, "a": 0.1}, {"a": 0.7, "b": 0.3}]
+    assert borda(ballots) == {"a": 2.0, "b": 1.0}
+    assert borda(without_place(ballots)) == {"a": 0.0, "b": 3.0}
+    assert without_place(ballots[:1]) == ballots[:1]
 
 
 @settings(max_examples=60)
