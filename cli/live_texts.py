@@ -13,24 +13,24 @@ from rich.text import Text
 
 from merchgraph.cli.ledger_view import ledger_table
 from merchgraph.cli.plain import plain
+from merchgraph.graphs.versions import Round, best
 
 if TYPE_CHECKING:
     from merchgraph.graphs.carts import Result as Titled
     from merchgraph.graphs.copywriting import Result as Written
-    from merchgraph.graphs.versions import Round
+    from merchgraph.graphs.copywriting_state import Rejected
 
-LONGEST = 72
-"""Characters of a part of a draft that are shown."""
+LONGEST = 200
+"""Characters shown of a part of a text that is no result."""
 CANDIDATES: dict[str, JustifyMethod] = {
-    "title": "left", "coverage": "right", "points": "right", "rounds": "right", "checks": "left",
-    "ended": "left",
+    "title": "left", "coverage": "right", "points": "right", "revisions": "right",
 }  # fmt: skip
 MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("·", "dim")}
 
 
 @dataclass
 class Drafts:
-    """The newest version of every draft, in the order in which they came."""
+    """The newest version of every draft, by number; each takes the same lines at every width."""
 
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -41,61 +41,87 @@ class Drafts:
 
     def __rich__(self) -> RenderableType:
         table = Table.grid(padding=(0, 1))
-        for event in self.rows.values():
-            table.add_row(
-                "", plain(event["lane"], "dim"), Text(f"round {event['round']}", "dim"),
-                words(event["text"]), verdicts(event["checks"]), Text(event["stopped"] or "", "dim"),
-            )  # fmt: skip
+        for _ in ("margin", "number", "draft"):
+            table.add_column(no_wrap=True, overflow="ellipsis")
+        for lane in sorted(self.rows, key=lambda lane: (len(lane), lane)):
+            event = self.rows[lane]
+            told = verdicts(event["checks"], event["stopped"] or "")
+            told = Text.assemble((f"round {event['round']} ", "dim"), told)
+            table.add_row("", plain(lane, "dim"), Text("\n").join([words(event["text"]), told]))
         return table
 
 
-def words(text: Mapping[str, str]) -> Text:
-    """A text, its parts one below the other."""
-    shown = [part if len(part) <= LONGEST else part[: LONGEST - 1] + "…" for part in text.values()]
-    return Text("\n").join(plain(part) for part in shown)
+def words(text: Mapping[str, str], longest: int | None = LONGEST) -> Text:
+    """A text, its parts one below the other; of more characters than `longest` the rest is left out."""
+    cut = [
+        part if longest is None or len(part) <= longest else part[: longest - 1] + "…"
+        for part in text.values()
+    ]
+    return Text("\n").join(plain(part) for part in cut)
 
 
-def verdicts(checks: Mapping[str, bool | None]) -> Text:
-    """A mark for each check, and the names of those that failed."""
+def verdicts(checks: Mapping[str, bool | None], stopped: str) -> Text:
+    """A mark for each check, the names of those that failed, and why the draft is not revised further."""
     marks = Text.assemble(*(MARKS[passed] for passed in checks.values()))
     failed = ", ".join(rule for rule, passed in checks.items() if passed is False)
-    return Text.assemble(marks, " ", (failed, "dim"))
+    ended = f"({stopped})" if stopped and stopped != "passed" else ""
+    return Text(" ").join([marks, *(Text(told, "dim") for told in (failed, ended) if told)])
 
 
 def show_carts(result: Titled, console: Console) -> None:
     """Print the title, the candidates that it won against, and the ledger."""
     how = "" if result.feasible else " (trimmed, breaks a rule)" if result.trimmed else ""
     covered = "" if result.coverage is None else f"  covers {result.coverage:.0%} by the judge"
-    console.print(Text.assemble("\n", plain(result.title, "bold green"), how, (covered, "dim")))
-    table = Table(title="Candidates", title_justify="left", box=SIMPLE_HEAD)
+    title = plain(result.title, "bold green")
+    console.print(Text.assemble("\n", title, (how, "yellow"), (covered, "dim")))
+    table = Table(title="Candidates", title_justify="left", box=SIMPLE_HEAD, leading=1)
     for heading, justify in CANDIDATES.items():
-        table.add_column(heading, justify=justify)
+        table.add_column(heading, justify=justify, no_wrap=heading != "title")
     for one in result.candidates:
-        coverage = "-" if one.coverage is None else f"{one.coverage:.2f}"
+        told = verdicts(_checks(best(one.rounds)), one.stopped)
         table.add_row(
-            plain(one.text), coverage, "-" if one.points is None else f"{one.points:g}",
-            str(len(one.rounds)), verdicts(_checks(one.rounds[-1])), one.stopped,
-        )  # fmt: skip
+            Text("\n").join([words({"title": one.text}), told]),
+            "-" if one.coverage is None else f"{one.coverage:.2f}",
+            "-" if one.points is None else f"{one.points:g}",
+            str(len(one.rounds) - 1),
+        )
     console.print(table)
     _end(result, console)
 
 
 def show_copies(result: Written, console: Console) -> None:
     """Print the accepted copies, what failed of the others, and the ledger."""
-    table = Table(title=plain(result.use_case), title_justify="left", box=SIMPLE_HEAD)
-    for heading in ("copy", "revisions", "why not"):
-        table.add_column(heading)
+    console.print()
+    table = Table(
+        title=plain(result.use_case), title_justify="left", box=SIMPLE_HEAD, leading=1, expand=True
+    )
+    table.add_column("copy", ratio=4)
+    table.add_column("revisions", justify="right", no_wrap=True)
+    table.add_column("why not", ratio=5)
     for copy in result.accepted:
-        table.add_row(Text.assemble(("✓ ", "green"), words(copy.text)), str(copy.rounds), "")
+        text = words(copy.text, longest=None)
+        table.add_row(Text.assemble(("✓ ", "green"), text), str(copy.rounds), "")
     for double in result.duplicates:
-        table.add_row(words(double.text), str(double.rounds), "like another")
+        table.add_row(words(double.text), str(double.rounds), Text("like another", "dim"))
     for one in result.rejected:
-        failed = "; ".join(line or f"{rule}: no answer" for rule, line in one.failed.items())
-        table.add_row(words(one.text), str(one.rounds), plain(failed, "dim"))
-    console.print(table)
+        table.add_row(words(one.text), str(one.rounds), _faults(one))
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print(plain(f"  {result.use_case}: the model wrote no copy.", "yellow"))
     by_round = ", ".join(f"{share:.0%}" for share in result.success)
     console.print(f"passed by round 0, 1, ...: {by_round}", highlight=False)
     _end(result, console)
+
+
+def _faults(one: Rejected) -> Text:
+    """What each failed check said, without the copy's own text, which stands beside it."""
+    lines = []
+    for rule, told in one.failed.items():
+        for part in one.text.values():
+            told = told.replace(f" '{part}'", "")
+        lines.append(plain(f"{rule}: {'; '.join(told.splitlines()) or 'no answer'}", "dim"))
+    return Text("\n").join(lines)
 
 
 def _end(result: Titled | Written, console: Console) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -37,7 +38,7 @@ def settings_of(pairs: list[str] | None) -> dict[str, Any]:
             raise SetupError(f"--set got {pair!r}; expected NAME=VALUE, for example rounds=3.")
         try:
             found[name] = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # a number of 5,000 digits, a list in lists in lists
             found[name] = value
     return found
 
@@ -45,4 +46,5 @@ def settings_of(pairs: list[str] | None) -> dict[str, Any]:
 def recorded_in(record: Path | None, console: Console) -> None:
     """Say where the run is, if it was recorded."""
     if record:
-        console.print(plain(f"recorded in {record}; merchgraph trace show {record}", "dim"))
+        told = f"recorded in {record}; merchgraph trace show {quote(str(record))}"
+        console.print(plain(told, "dim"), soft_wrap=True)

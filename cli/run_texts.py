@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from merchgraph.cli.plain import plain
 from merchgraph.runtime.errors import SetupError
 
 if TYPE_CHECKING:
+    from merchgraph.graphs.carts import Request as Titling
     from merchgraph.graphs.front import Watch
     from merchgraph.tools.data.modules import Module
 
@@ -46,11 +47,17 @@ def carts(
     from merchgraph.cli import live, live_texts
     from merchgraph.graphs import carts as graph
     from merchgraph.graphs.front import checked
+    from merchgraph.runtime.models import endpoint
 
     context = checked(graph.Context, given | settings_of(pairs))
+    endpoint(context.model)  # a wrong name is said before the shop is read
+    requests = [
+        checked(graph.Request, {"items": list(one.items), "name": one.id})
+        for one in _modules(context.data, module, seed_item, size)
+    ]
     with _recording(record):
-        for one in _modules(context.data, module, seed_item, size):
-            request = checked(graph.Request, {"items": list(one.items), "name": one.id})
+        for number, request in enumerate(requests, start=1):
+            _progress(number, len(requests), request, console)
             result = live.follow(
                 graph.graph, console, partial(_watched, graph.arun, request, context),
                 fan_out={"extract": "goods"}, drafts=live_texts.Drafts(),
@@ -61,16 +68,27 @@ def carts(
     recorded_in(record, console)
 
 
-def _modules(data: str, file: Path | None, seed_item: str | None, size: int) -> Iterator[Module]:
+def _modules(data: str, file: Path | None, seed_item: str | None, size: int) -> list[Module]:
+    """The modules to be titled, whose items the shop has."""
     from merchgraph.tools.data.modules import around, read_modules
     from merchgraph.tools.data.shops import shop
 
     if (file is None) == (seed_item is None):
         raise SetupError("Which items? Give --module FILE or --seed-item ID, one of the two.")
-    if file is not None:
-        yield from read_modules(file)
-    else:
-        yield around(shop(data), str(seed_item), size)
+    if seed_item is not None:
+        return [around(shop(data), seed_item, size)]
+    found = read_modules(file) if file else []
+    for one in found:  # a mistake in the last one is said before the first one is titled
+        shop(data).items.get(one.items)
+    return found
+
+
+def _progress(number: int, total: int, request: Titling, console: Console) -> None:
+    if total > 1:
+        count = (f"\n{number} of {total} ", "bold")
+        console.print(
+            Text.assemble(count, plain(request.name or ""), f" ({len(request.items)} items)")
+        )
 
 
 def copywriting(
@@ -93,10 +111,12 @@ def copywriting(
 
     from merchgraph.cli import live, live_texts
     from merchgraph.graphs import copywriting as graph
+    from merchgraph.graphs.copywriting_state import loaded
     from merchgraph.graphs.front import checked
 
     request = checked(graph.Request, {"use_case": use_case})
     context = checked(graph.Context, given | settings_of(pairs))
+    loaded(use_case)  # a mistake in it is said before anything is recorded
     with _recording(record):
         result = live.follow(
             graph.graph, console, partial(_watched, graph.arun, request, context),
