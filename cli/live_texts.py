@@ -79,8 +79,9 @@ def show_carts(result: Titled, console: Console) -> None:
         table.add_column(heading, justify=justify, no_wrap=heading != "title")
     for one in result.candidates:
         told = verdicts(_checks(best(one.rounds)), one.stopped)
+        by_code = Text(" by code" if one.origin == "template" else "", "dim")
         table.add_row(
-            Text("\n").join([words({"title": one.text}), told]),
+            Text.assemble(words({"title": one.text}), by_code, "\n", told),
             "-" if one.coverage is None else f"{one.coverage:.2f}",
             "-" if one.points is None else f"{one.points:g}",
             str(len(one.rounds) - 1),
