@@ -34,8 +34,12 @@ def evaluated(
     # imported after the first line is on the screen, since LangGraph takes a second
     from merchgraph.evals.session import make, run_suite
     from merchgraph.runtime.loop import run_sync
+    from merchgraph.runtime.models import endpoint
 
     suite = make(name, {key: value for key, value in params.items() if value is not None})
+    suite.systems()  # a wrong name is said before any work is done, of a system as of a model
+    for model in filter(None, (params.get("model"), params.get("judge"))):
+        endpoint(model)
     if "data" in params:
         prepare_shop(params["data"], console, teller(console))
     with stages(console) as telling:
