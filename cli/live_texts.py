@@ -41,13 +41,12 @@ class Drafts:
 
     def __rich__(self) -> RenderableType:
         table = Table.grid(padding=(0, 1))
-        for _ in ("margin", "number", "draft"):
-            table.add_column(no_wrap=True, overflow="ellipsis")
+        lines = Text("\n", no_wrap=True, overflow="ellipsis")
         for lane in sorted(self.rows, key=lambda lane: (len(lane), lane)):
             event = self.rows[lane]
             told = verdicts(event["checks"], event["stopped"] or "")
             told = Text.assemble((f"round {event['round']} ", "dim"), told)
-            table.add_row("", plain(lane, "dim"), Text("\n").join([words(event["text"]), told]))
+            table.add_row("", plain(lane, "dim"), lines.join([words(event["text"]), told]))
         return table
 
 
