@@ -18,8 +18,8 @@ SMALL: dict[str, Any] = {"candidates": 5, "k": 3, "rationales": False}
 """A context that keeps a run of the embedded model to some seconds."""
 
 
-async def assistant(client: LangGraphClient) -> Any:
-    (found,) = await client.assistants.search(limit=10)
+async def assistant(client: LangGraphClient, graph: str = "arag") -> Any:
+    (found,) = await client.assistants.search(graph_id=graph, limit=10)
     return found
 
 
@@ -133,9 +133,11 @@ async def test_two_runs_at_once_both_succeed(client: LangGraphClient) -> None:
         assert sorted(ranked) == sorted(offered)
 
 
-async def failure(client: LangGraphClient, given: Any, context: dict[str, Any]) -> str:
+async def failure(
+    client: LangGraphClient, given: Any, context: dict[str, Any], graph: str = "arag"
+) -> str:
     state: Any = await client.runs.wait(
-        None, "arag", input=given, context=context, raise_error=False
+        None, graph, input=given, context=context, raise_error=False
     )
     message: str = state["__error__"]["message"]
     return message
