@@ -73,10 +73,12 @@ async def write(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     case, context = state["case"], runtime.context
     agent, told = Copywriter(context.agent_model("write")), brief(case)
     wanted, errors = context.copies or case.copies, []
-    texts = _different(case, await agent.write(told, wanted))
-    if len(texts) < wanted:
-        try:
-            texts = _different(case, [*texts, *await agent.write(told, wanted, had=texts)])
+    written = await agent.write(told, wanted)
+    texts = _different(case, written)
+    if missing := wanted - len(texts):
+        try:  # what was dropped stays in the conversation: left out, it would be written once more
+            more = await agent.write(told, len(written) + missing, had=written)
+            texts = _different(case, [*texts, *more])[:wanted]
         except SetupError:
             raise
         except MerchgraphError as error:  # those that are there stand

@@ -13,7 +13,8 @@ from merchgraph.graphs.copywriting_brief import (
     shots,
 )
 from merchgraph.graphs.copywriting_state import loaded
-from tests.graphs.tea_campaign import CASE, changed_case
+from merchgraph.runtime.scripted import Always
+from tests.graphs.tea_campaign import CASE, GOOD, changed_case, copy, replies, run
 
 
 def test_every_check_is_said_in_the_order_in_which_they_run() -> None:
@@ -103,3 +104,12 @@ def test_what_is_too_long_is_cut_where_that_breaks_fewer_rules() -> None:
         "header": "Cookies, soup, juice, cheese and the ice cream of summer by coupons for cereal"
     }
     assert mended(case, late) is None  # one fault for another is no gain
+
+
+def test_a_model_that_repeats_itself_is_followed_by_a_cut_in_code() -> None:
+    bad = ("Green tea from the hills for slow mornings", GOOD[0][1])
+    script = replies(bad, GOOD[1], GOOD[2], refine__1=Always(copy(*bad)))
+    result, _ = run(script, mode="collect_all")
+    first = next(one for one in result.accepted if one.id == "1")
+    assert (first.text["header"], first.rounds) == ("Green tea from the hills", 2)
+    assert result.usage_by_agent["refine"].calls == 1

@@ -69,8 +69,9 @@ def wrong_with(text: dict[str, str]) -> list[str]:
 def unseemly(words: str) -> list[str]:
     """What no part may have, whatever it says."""
     faults = {
+        # without "Cn": what is unassigned differs between the Unicode versions of Python and of rules
         "a character that nobody sees": any(
-            unicodedata.category(c) in {"Cc", "Zl", "Zp", "Co", "Cn"} for c in words
+            unicodedata.category(c) in {"Cc", "Zl", "Zp", "Co"} for c in words
         ),
         "turned round": any(
             c in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069" for c in words
@@ -103,7 +104,8 @@ def test_the_judge_of_these_tests_tells_good_from_bad() -> None:
 @pytest.mark.parametrize("mode", ["fail_fast", "collect_all"])
 def test_a_hostile_draft_is_revised_or_rejected_with_its_reason(name: str, mode: str) -> None:
     bad = DRAFTS[name]
-    result, _ = run(replies(bad, GOOD[1], GOOD[2], refine=Always(copy(*bad))), mode=mode)
+    again = replies(bad, GOOD[1], GOOD[2], refine=Always(copy(*bad)))
+    result, _ = run(again, mode=mode, mend=False)
     holds(result)
     assert headers(result) == [GOOD[1][0], GOOD[2][0]]
     [rejected] = result.rejected
@@ -232,6 +234,6 @@ LONG = ("Tea " * 12, "12 green teas")
 @pytest.mark.parametrize("odds", [YES, NO])
 def test_an_evaluator_cannot_let_a_broken_rule_pass(odds: Any) -> None:
     script = replies(LONG, refine=Always(copy(*LONG)), **dict.fromkeys(KINDS, Always(odds)))
-    result, _ = run(script, CASE, copies=1, mode="collect_all")
+    result, _ = run(script, CASE, copies=1, mode="collect_all", mend=False)
     assert result.accepted == []
     assert "header length" in result.rejected[0].failed
