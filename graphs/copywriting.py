@@ -10,7 +10,8 @@ select    copies that passed every check, best score first, without near-doubles
 
 Every version is tidied by code before it is checked (the paper's formatter). The default is the paper's
 chain as it is read: the first failure stops the checks of a version, and a copy has all its J revisions.
-A revision that brought nothing is followed by one in code, which cuts what is too long (`mend`).
+With `mend` a reviser that gives back what it was given is replaced by the writer, who writes another
+copy, and a revision that brought nothing is followed by one in code, which cuts what is too long.
 Evaluators answer by one token, and a copy that repeats an example of its use case is no new copy: ours.
 
 An evaluator without an answer is no pass; a reviser without one leaves the best version so far.
@@ -117,7 +118,12 @@ async def revise(state: Copying, context: Context, source: Round) -> Text:
         shots=shots(case),
         longest=told.longest,
     )
-    return case.tidy(text)
+    if not context.mend or case.tidy(text) != source.text:
+        return case.tidy(text)
+    # given back as it was: another copy of the writer's says more than the same one again
+    had = [*told.examples, source.text]
+    new = await Copywriter(context.agent_model("write", sample)).write(told, len(had) + 1, had=had)
+    return case.tidy(new[0]) if new else source.text
 
 
 async def select(state: State, runtime: Runtime[Context]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Context(Refinement):
     )
     mend: bool = Field(
         default=True,
-        description="cut what is too long in code, where the model's last revision brought nothing",
+        description="help a reviser that brings nothing: another copy by the writer, a cut in code",
     )
     alike: float = Field(
         default=JACCARD, gt=0, le=1,

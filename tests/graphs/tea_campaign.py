@@ -67,9 +67,10 @@ def replies(*texts: tuple[str, str], **changed: Always | Sequence[Answer]) -> Re
 def run(
     script: Replies, case: UseCase | str = CASE, **context: Any
 ) -> tuple[Result, ScriptedModel]:
-    """A run with the scripted model."""
+    """A run with the scripted model; without help for a reviser that brings nothing, if not asked for."""
     with scripted(script) as model:
-        result = copywriting.run(Request(use_case=case), Context(model=model, **context))
+        settings = Context(model=model, **{"mend": False, **context})
+        result = copywriting.run(Request(use_case=case), settings)
     return result, model
 
 

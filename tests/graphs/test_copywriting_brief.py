@@ -14,7 +14,7 @@ from merchgraph.graphs.copywriting_brief import (
 )
 from merchgraph.graphs.copywriting_state import loaded
 from merchgraph.runtime.scripted import Always
-from tests.graphs.tea_campaign import CASE, GOOD, changed_case, copy, replies, run
+from tests.graphs.tea_campaign import CASE, GOOD, changed_case, copies, copy, replies, run
 
 
 def test_every_check_is_said_in_the_order_in_which_they_run() -> None:
@@ -108,8 +108,26 @@ def test_what_is_too_long_is_cut_where_that_breaks_fewer_rules() -> None:
 
 def test_a_model_that_repeats_itself_is_followed_by_a_cut_in_code() -> None:
     bad = ("Green tea from the hills for slow mornings", GOOD[0][1])
-    script = replies(bad, GOOD[1], GOOD[2], refine__1=Always(copy(*bad)))
-    result, _ = run(script, mode="collect_all")
+    worse = (f"{bad[0]} and noons", bad[1])
+    script = replies(bad, GOOD[1], GOOD[2], refine__1=Always(copy(*worse)))
+    result, _ = run(script, mode="collect_all", mend=True)
     first = next(one for one in result.accepted if one.id == "1")
     assert (first.text["header"], first.rounds) == ("Green tea from the hills", 2)
     assert result.usage_by_agent["refine"].calls == 1
+
+
+def test_a_reviser_that_gives_back_the_draft_is_replaced_by_the_writer() -> None:
+    bad = ("No leaves here", GOOD[0][1])
+    script = replies(
+        write=[copies(bad, GOOD[1], GOOD[2]), copies(GOOD[0])], refine=Always(copy(*bad))
+    )
+    result, model = run(script, mend=True)
+    first = next(one for one in result.accepted if one.id == "1")
+    assert (first.text["header"], first.rounds) == (GOOD[0][0], 1)
+    assert result.usage_by_agent["write"].calls == 2
+    asked = [
+        str(m[-2].content)
+        for agent, lane, m in model.script.asked
+        if (agent, lane) == ("write", "1")
+    ]
+    assert "No leaves here" in asked[0], "what is there is not to be written again"
