@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from merchgraph.tools.data.modules import Module
 
 T = TypeVar("T")
+SIZE = 8
 
 
 def carts(
@@ -32,7 +33,9 @@ def carts(
     seed_item: Annotated[
         str | None, typer.Option(help="Title this item and what is bought together with it.")
     ] = None,
-    size: Annotated[int, typer.Option(help="Items around the seed item.")] = 8,
+    size: Annotated[
+        int | None, typer.Option(help="Items around the seed item; 8 if not set.")
+    ] = None,
     model: Model = None,
     data: Data = "complete_journey",
     pairs: Pairs = None,
@@ -68,7 +71,7 @@ def carts(
     recorded_in(record, console)
 
 
-def _modules(data: str, file: Path | None, seed_item: str | None, size: int) -> list[Module]:
+def _modules(data: str, file: Path | None, seed_item: str | None, size: int | None) -> list[Module]:
     """The modules to be titled, whose items the shop has."""
     from merchgraph.tools.data.modules import around, read_modules
     from merchgraph.tools.data.shops import shop
@@ -76,7 +79,9 @@ def _modules(data: str, file: Path | None, seed_item: str | None, size: int) -> 
     if (file is None) == (seed_item is None):
         raise SetupError("Which items? Give --module FILE or --seed-item ID, one of the two.")
     if seed_item is not None:
-        return [around(shop(data), seed_item, size)]
+        return [around(shop(data), seed_item, SIZE if size is None else size)]
+    if size is not None:
+        raise SetupError(f"--size {size} is for --seed-item; a file's sets are taken as they are.")
     found = read_modules(file) if file else []
     for one in found:  # a mistake in the last one is said before the first one is titled
         shop(data).items.get(one.items)

@@ -128,6 +128,7 @@ def test_titles_of_others_command_no_terminal(
         ("", "Give --module FILE or --seed-item ID, one of the two."),
         ("--module SETS --seed-item soap", "Give --module FILE or --seed-item ID, one of the two."),
         ("--seed-item beer", "'beer'"),
+        ("--module sets.csv --size 3", "--size 3 is for --seed-item; a file's sets are"),
         ("--seed-item soap --size 0", "A module of 0 items was asked for; give 1 to 50."),
         ("--seed-item soap --size 51", "A module of 51 items was asked for; give 1 to 50."),
         ("--module gone.csv", "There is no file 'gone.csv'; give a CSV, TSV or Parquet file"),
