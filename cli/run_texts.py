@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SIZE = 8
+Size = Annotated[int | None, typer.Option(help="Items around the seed item; 8 if not set.")]
 
 
 def carts(
@@ -33,9 +34,7 @@ def carts(
     seed_item: Annotated[
         str | None, typer.Option(help="Title this item and what is bought together with it.")
     ] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Items around the seed item; 8 if not set.")
-    ] = None,
+    size: Size = None,
     model: Model = None,
     data: Data = "complete_journey",
     pairs: Pairs = None,
