@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage
-from pydantic import Field
 
 from merchgraph.agents.context_summary import ContextSummarizer, ContextSummary, Theme
 from merchgraph.agents.item_ranker import ItemRanker
@@ -19,6 +15,7 @@ from merchgraph.agents.shopper import Candidate, Shopper
 from merchgraph.agents.single_prompt import SinglePrompt
 from merchgraph.agents.user_understanding import Constraints, Understanding, UserUnderstanding
 from merchgraph.graphs import arag
+from tests.snapshots.requests import requested
 
 SHOPPER = Shopper(
     user="208",
@@ -50,28 +47,6 @@ UNDERSTANDING = Understanding(
 CONTEXT = ContextSummary(
     themes=[Theme(text="bread", items=["11"])], summary="Bread that goes with jam."
 )
-
-
-class Asked(Exception):
-    """Ends a request; what it was is on the model by then."""
-
-
-class Recorder(BaseChatModel):
-    """A model that keeps the one request that it gets."""
-
-    request: dict[str, Any] = Field(default_factory=dict)
-    messages: list[BaseMessage] = Field(default_factory=list)
-
-    @property
-    def _llm_type(self) -> str:
-        return "recorder"
-
-    def _generate(self, *_: Any, **__: Any) -> Any:
-        raise NotImplementedError
-
-    async def _agenerate(self, messages: list[BaseMessage], *_: Any, **request: Any) -> Any:
-        self.messages, self.request = messages, request
-        raise Asked
 
 
 async def understand(model: BaseChatModel) -> object:
@@ -124,20 +99,11 @@ CALLS = (
 REQUESTS = {call.__name__: call for call in CALLS}
 
 
-def as_text(messages: list[BaseMessage]) -> str:
-    return "\n".join(f"[{message.type}]\n{message.content}\n" for message in messages)
-
-
 @pytest.mark.parametrize("name", REQUESTS)
 async def test_the_request_is_as_it_was(
     name: str, snapshot: Callable[[dict[str, str]], None]
 ) -> None:
-    model = Recorder()
-    with pytest.raises(Asked):
-        await REQUESTS[name](model)
-    request = {key: value for key, value in model.request.items() if key != "stop"}
-    as_json = json.dumps(request, indent=1, ensure_ascii=False) + "\n"
-    snapshot({f"arag/{name}.txt": as_text(model.messages), f"arag/{name}.json": as_json})
+    snapshot(await requested(f"arag/{name}", REQUESTS[name]))
 
 
 def test_the_drawing_of_the_graph_is_as_it_was(snapshot: Callable[[dict[str, str]], None]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from merchgraph.agents.title_writer import TitleWriter, features, products, syst
 from merchgraph.graphs import carts
 from merchgraph.graphs.carts_checks import requirements
 from merchgraph.graphs.carts_state import Brief, Context, Goods
-from tests.snapshots.test_arag import Asked, Recorder, as_text
+from tests.snapshots.requests import requested
 
 BREAD = Goods(
     item="11", title="Rye bread, 500 g", catalog="Bakery > Bread > Dark bread. store brand",
@@ -79,12 +78,7 @@ REQUESTS = {call.__name__: call for call in CALLS}
 async def test_the_request_is_as_it_was(
     name: str, snapshot: Callable[[dict[str, str]], None]
 ) -> None:
-    model = Recorder()
-    with pytest.raises(Asked):
-        await REQUESTS[name](model)
-    request = {key: value for key, value in model.request.items() if key != "stop"}
-    as_json = json.dumps(request, indent=1, ensure_ascii=False) + "\n"
-    snapshot({f"carts/{name}.txt": as_text(model.messages), f"carts/{name}.json": as_json})
+    snapshot(await requested(f"carts/{name}", REQUESTS[name]))
 
 
 def test_the_drawing_of_the_graph_is_as_it_was(snapshot: Callable[[dict[str, str]], None]) -> None:
