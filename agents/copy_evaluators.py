@@ -82,7 +82,7 @@ class CopyEvaluator:
     async def _yes(self, brief: Brief, guideline: Guideline, copy: Mapping[str, str]) -> float:
         messages = _conversation(brief, guideline, copy)
         odds = await choose(self.model, messages, ("Yes", "No"), agent=guideline.kind)
-        return min(1.0, odds["Yes"])
+        return odds["Yes"]
 
 
 def _conversation(brief: Brief, guideline: Guideline, copy: Mapping[str, str]) -> list[BaseMessage]:
@@ -112,7 +112,7 @@ def feedback(guideline: Guideline, copy: Mapping[str, str]) -> str:
     seen = " and ".join(f"{part} '{fenced(text, QUOTED)}'" for part, text in copy.items())
     seen = seen[:1].upper() + seen[1:]
     what = fenced(guideline.what, QUOTED)
-    where = f"in the {parts[-1]}" if len(parts) == 1 else f"in the {' or the '.join(parts)}"
+    where = f"in the {' or the '.join(parts)}"
     return {
         "topic": f"{seen} {verb} not convey: {what} Say it {where}.",
         "coherence": f"{seen} do not belong together; let the {parts[-1]} go on from the {parts[0]}.",

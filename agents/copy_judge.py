@@ -46,4 +46,4 @@ class CopyJudge:
         )
         messages = [SystemMessage(prompt("copies/system")), HumanMessage(task)]
         odds = await choose(self.model, messages, ("Yes", "No"), agent="judge")
-        return min(1.0, odds["Yes"])
+        return odds["Yes"]

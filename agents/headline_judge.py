@@ -54,7 +54,7 @@ class PairJudge:
             ModelReplyError, EndpointError, BudgetError, SetupError: as `choose`.
         """
         first, second = await asyncio.gather(self.first(a, b), self.first(b, a))
-        return Preference(shown_first=first, shown_second=max(0.0, 1 - second))
+        return Preference(shown_first=first, shown_second=1 - second)
 
     async def first(self, first: str, second: str) -> float:
         """P(the first of the two has more clicks), asked in this order alone.
@@ -65,4 +65,4 @@ class PairJudge:
         task = prompt("copy/headlines", first=fenced(first), second=fenced(second))
         messages = [SystemMessage(prompt("copy/clicks")), HumanMessage(task)]
         odds = await choose(self.model, messages, ("A", "B"), agent="headline")
-        return min(1.0, odds["A"])
+        return odds["A"]

@@ -107,7 +107,7 @@ class TitleJudge:
         """
         task = prompt("titles/judge", product=fenced(text), title=fenced(title, LONGEST))
         odds = await choose(self.model, [HumanMessage(task)], ("Yes", "No"), agent="held-out")
-        return min(1.0, odds["Yes"])
+        return odds["Yes"]
 
 
 def _messages(about: str, task: str) -> list[BaseMessage]:

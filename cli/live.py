@@ -26,6 +26,7 @@ from merchgraph.runtime.loop import run_sync
 
 T = TypeVar("T")
 
+FanOut = dict[str, Callable[[dict[str, Any]], int]]
 WIDTH = 24
 LONGEST_ID = 14
 
@@ -48,12 +49,12 @@ class View:
 
     Attributes:
         nodes: in the order of the graph.
-        fan_out: node -> key of the state whose length is the number of its branches.
+        fan_out: node -> the number of its branches, read from the state.
         broken: the run has ended with an error, in the nodes that are not done.
     """
 
     nodes: list[str]
-    fan_out: dict[str, str]
+    fan_out: FanOut
     broken: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
     _spinner: Spinner = field(default_factory=lambda: Spinner("dots"))
@@ -76,8 +77,8 @@ class View:
 
     def expect(self, state: dict[str, Any]) -> None:
         """Learn from the state how many branches a fan-out will have."""
-        for name, key in self.fan_out.items():
-            self.rows[name].expected = max(1, len(state.get(key, [])))
+        for name, branches in self.fan_out.items():
+            self.rows[name].expected = max(1, branches(state))
 
     def __rich__(self) -> RenderableType:
         table = Table.grid(padding=(0, 1))
@@ -119,7 +120,7 @@ def follow(
     console: Console,
     run: Callable[[Watch], Coroutine[Any, Any, T]],
     *,
-    fan_out: dict[str, str],
+    fan_out: FanOut,
     drafts: Drafts | None = None,
 ) -> T:
     """Run a graph, draw its nodes as they work, and give its result.
@@ -128,7 +129,7 @@ def follow(
         graph: whose nodes are drawn.
         console: where; a quiet one gets nothing.
         run: runs the graph and tells what it is called with of every event and state.
-        fan_out: node -> the state's list with one branch per entry.
+        fan_out: node -> the number of its branches, read from the state.
         drafts: drawn below, for a graph whose loop tells of its rounds.
     """
     inner = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,7 +41,7 @@ def replay(
     if found.report is None and (html or markdown):
         raise SetupError(
             f"The trace {str(file)!r} holds runs and no evaluation, so that there is no report to write; "
-            f"`merchgraph trace show {file} --html PAGE` draws its runs."
+            f"`merchgraph trace show {shlex.quote(str(file))} --html PAGE` draws its runs."
         )
 
 

@@ -69,7 +69,7 @@ def _run_arag(
             graph.graph,
             console,
             lambda watch: graph.arun(request, context, watch=watch),
-            fan_out={"nli": "offers"},
+            fan_out={"nli": lambda state: len(state.get("offers", []))},
         )
     live.show_arag(result, console)
     recorded_in(record, console)

@@ -62,12 +62,19 @@ def carts(
             _progress(number, len(requests), request, console)
             result = live.follow(
                 graph.graph, console, partial(_watched, graph.arun, request, context),
-                fan_out={"extract": "goods"}, drafts=live_texts.Drafts(),
+                fan_out={"extract": _texts}, drafts=live_texts.Drafts(),
             )  # fmt: skip
             live_texts.show_carts(result, console)
             if as_json:
                 typer.echo(result.model_dump_json())
     recorded_in(record, console)
+
+
+def _texts(state: dict[str, Any]) -> int:
+    """How many texts are read: items that say the same are read once."""
+    from merchgraph.graphs.carts_checks import distinct
+
+    return len(distinct(state.get("goods", [])))
 
 
 def _modules(data: str, file: Path | None, seed_item: str | None, size: int | None) -> list[Module]:

@@ -47,7 +47,7 @@ from merchgraph.graphs.arag_state import (
     result,
 )
 from merchgraph.graphs.blackboard import latest, read
-from merchgraph.graphs.front import Watch, checked, run_graph
+from merchgraph.graphs.front import Watch, asked, run_graph
 from merchgraph.graphs.offers import (
     Offer,
     Request,
@@ -73,8 +73,7 @@ RETRIEVE_TIMEOUT_S = 900.0  # the first run on a shop reads its log and builds i
 async def retrieve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Read the shopper's texts and gather I0."""
     context = runtime.context
-    given = {name: state[name] for name in Request.model_fields if name in state}  # type: ignore[literal-required]
-    request = checked(Request, given)
+    request = asked(Request, state)
     for agent in AGENTS:
         context.agent_model(agent)  # a wrong model name is said before the log is read
 

@@ -54,7 +54,7 @@ from merchgraph.graphs.carts_state import (
     result,
 )
 from merchgraph.graphs.carts_titles import revise, taken_over
-from merchgraph.graphs.front import Watch, checked, run_graph
+from merchgraph.graphs.front import Watch, asked, run_graph
 from merchgraph.graphs.refine import refine_loop
 from merchgraph.runtime.errors import MerchgraphError, ModelReplyError, SetupError
 from merchgraph.runtime.loop import run_sync
@@ -72,8 +72,7 @@ READ_TIMEOUT_S = 900.0  # the first run on a shop reads its log
 async def read(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """The texts of the module's items."""
     context = runtime.context
-    given = {name: state[name] for name in Request.model_fields if name in state}  # type: ignore[literal-required]
-    request = checked(Request, given)
+    request = asked(Request, state)
     acceptable(request.items)
     for agent in AGENTS:
         context.agent_model(agent)  # a wrong model name is said before the shop is read

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 TITLE = "title"
 NAMED = 3
-"""Items that a feedback names; the next round names others."""
+"""Items that a feedback names."""
 LONGEST = 1000
 """Code points of a title that are kept: more than any limit allows, and no megabyte in a result."""
 GROUPS: dict[str, Feedback] = {
@@ -179,8 +179,9 @@ def _share(
     feedback = ""
     if score < context.coverage:
         missed = [one for one in brief.goods if one.item not in covered]
-        named = ", ".join(_missed(one, title, brief) for one in distinct(missed)[:NAMED])
-        more = f" and {len(missed) - NAMED} more" if len(missed) > NAMED else ""
+        others = distinct(missed)
+        named = ", ".join(_missed(one, title, brief) for one in others[:NAMED])
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
         feedback = (
             f"Title {does} {len(covered)} of {len(brief.goods)} products; cover these too: "
             f"{named}{more}"

@@ -42,7 +42,7 @@ from merchgraph.graphs.copywriting_state import (
     loaded,
     result,
 )
-from merchgraph.graphs.front import Watch, checked, run_graph
+from merchgraph.graphs.front import Watch, asked, run_graph
 from merchgraph.graphs.refine import Check, coded, refine_loop
 from merchgraph.graphs.versions import Draft, Finding, Round, Text
 from merchgraph.runtime.errors import MerchgraphError, ModelReplyError, SetupError
@@ -61,8 +61,7 @@ WRITE_TIMEOUT_S = 900.0  # fifty copies, from a model that runs on the processor
 
 async def read(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """The use case of the request."""
-    given = {name: state[name] for name in Request.model_fields if name in state}  # type: ignore[literal-required]
-    request = checked(Request, given)
+    request = asked(Request, state)
     for agent in AGENTS:
         runtime.context.agent_model(agent)  # a wrong model name is said before a model is asked
     case = await on_tape("use_case", lambda: loaded(request.use_case), UseCase, request=request)
@@ -107,6 +106,8 @@ async def revise(state: Copying, context: Context, source: Round) -> Text:
     if context.mend and last.number != source.number and (text := mended(case, source.text)):
         return case.tidy(text)
     told, failed = brief(case), [f for f in source.findings if f.passed is False]
+    if not failed:  # an evaluator gave no answer: of that the copy is not to suffer
+        return source.text
     # a copy that is revised a second time from the same version is not to come out the same
     sample = int(state["draft"].id) * MOST_VERSIONS + len(state["rounds"])
     text = await Refiner(context.agent_model("refine", sample)).revise(

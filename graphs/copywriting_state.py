@@ -42,12 +42,10 @@ class Context(Refinement):
     copies: int | None = Field(
         default=None, ge=1, le=50, description="m, copies to write; the use case's if null"
     )
-    rounds: int = Field(
-        default=2,
-        ge=0,
-        le=10,
-        description="J, revisions of one copy at most; the use case's if not set",
-    )
+    rounds: int | None = Field(
+        default=None, ge=0, le=10,
+        description="J, revisions of one copy at most; the use case's if null",
+    )  # fmt: skip
     mode: Mode = Field(
         default="fail_fast", description="stop at the first failed check, or run them all"
     )

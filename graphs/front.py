@@ -50,6 +50,15 @@ def checked(kind: type[B], values: Mapping[str, Any]) -> B:
         ) from error
 
 
+def asked(kind: type[B], state: Mapping[str, Any]) -> B:
+    """The request that a graph's first node finds in its state.
+
+    Raises:
+        SetupError: as `checked`; Studio hands over what was typed.
+    """
+    return checked(kind, {name: state[name] for name in kind.model_fields if name in state})
+
+
 async def run_graph(
     graph: CompiledStateGraph[Any, Any, Any, Any],
     request: BaseModel,

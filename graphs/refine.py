@@ -144,7 +144,7 @@ class _Loop(Generic[S, C]):
 
     async def check(self, now: S, runtime: Runtime[C]) -> dict[str, Any]:
         draft, rounds, errors = now["draft"], _rounds(now), list[RunError]()
-        same = next((one for one in rounds if one.text == draft.text), None)
+        same = next((one for one in rounds if one.text == draft.text and one.settled), None)
         if same is not None:  # said before: asking again would cost as much and tell nothing
             findings = same.findings
         else:

@@ -72,6 +72,12 @@ class Round(BaseModel):
         return all(found.passed for found in self.findings)
 
     @property
+    def settled(self) -> bool:
+        """Whether checking it again would find the same: it failed, or every check has an answer."""
+        answers = [found.passed for found in self.findings]
+        return False in answers or None not in answers
+
+    @property
     def score(self) -> float:
         """Mean score of the checks that have one, 0 where none has."""
         scores = [found.score for found in self.findings if found.score is not None]

@@ -131,3 +131,11 @@ def test_a_reviser_that_gives_back_the_draft_is_replaced_by_the_writer() -> None
         if (agent, lane) == ("write", "1")
     ]
     assert "No leaves here" in asked[0], "what is there is not to be written again"
+
+
+def test_the_use_case_says_how_many_revisions_if_the_settings_do_not() -> None:
+    case = changed_case(rounds=1)
+    bad = ("No leaves here", GOOD[0][1])
+    script = replies(bad, GOOD[1], GOOD[2], refine=Always(copy(*bad)))
+    assert len(run(script, case)[0].success) == 2
+    assert len(run(script, case, rounds=3)[0].success) == 4

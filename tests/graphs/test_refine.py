@@ -161,6 +161,18 @@ def test_a_check_without_an_answer_is_no_pass() -> None:
     ]
 
 
+def test_a_check_without_an_answer_is_asked_again_for_the_same_text() -> None:
+    answers = iter([None, True])
+
+    async def run(text: Text) -> Finding:
+        if (passed := next(answers)) is None:
+            raise EndpointError("The model server did not answer.")
+        return Finding(rule="tone", passed=passed)
+
+    refined = one([holds("a"), Check("tone", run)], lambda source: "a", "a", rounds=2)
+    assert (refined.stopped, refined.best) == ("passed", 1)
+
+
 def test_a_reviser_without_an_answer_leaves_the_best_version() -> None:
     def gone(source: Round) -> str:
         raise EndpointError("The model server did not answer.")
