@@ -30,6 +30,8 @@ from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.log import logger
 from merchgraph.tools.bandit import Pilot
 
+CLOSED = -1
+
 
 class Store:
     """The pilot in a file, and what may be done to it.
@@ -101,8 +103,11 @@ class Store:
             return True
 
     def close(self) -> None:
-        """Let another process have the file."""
-        os.close(self._file)
+        """Let another process have the file; a second time does nothing."""
+        with self._lock:
+            file, self._file = self._file, CLOSED
+            if file != CLOSED:
+                os.close(file)
 
     def __enter__(self) -> Self:
         return self
@@ -142,10 +147,8 @@ class Store:
         self._refuse_a_hole(data, whole)
         if not lines or "pilot" not in lines[0]:
             raise SetupError(f"{str(self.path)!r} holds no pilot; give the path of another file.")
-        if whole < len(data):
-            self._cut(len(data), whole)
         try:
-            pilot = Pilot.model_validate(lines[0]["pilot"])
+            pilot = begun = Pilot.model_validate(lines[0]["pilot"])
             for line in lines[1:]:
                 pilot = _after(pilot, line)
                 self._told[line["update"]] = line
@@ -155,11 +158,13 @@ class Store:
                 f"The pilot {str(self.path)!r} holds a line that is no update ({why:.200}); "
                 "fetch the file from a backup."
             ) from error
-        if start is not None and Pilot.model_validate(lines[0]["pilot"]) != start:
+        if start is not None and begun != start:
             raise SetupError(
                 f"{str(self.path)!r} holds a pilot that started otherwise (arms, control, prior, stop "
                 "or seed); open it without a start, or give another path."
             )
+        if whole < len(data):  # only now: a file that is refused stays as it is
+            self._cut(len(data), whole)
         return pilot
 
     def _refuse_a_hole(self, data: bytes, whole: int) -> None:
@@ -186,6 +191,8 @@ class Store:
             )
 
     def _update(self, line: dict[str, Any]) -> None:
+        if self._file == CLOSED:
+            raise SetupError(f"The pilot {str(self.path)!r} is closed; open it again.")
         pilot = _after(self.pilot, line)
         self._write(line)
         self.pilot = pilot

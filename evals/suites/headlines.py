@@ -28,6 +28,7 @@ from merchgraph.tools.data import upworthy
 from merchgraph.tools.embedding import Embedder
 from merchgraph.tools.vectors import Progress
 
+RIDGE = "ridge on embeddings"
 Floats = NDArray[np.float64]
 
 
@@ -68,10 +69,12 @@ def run(
     if params.limit is not None:
         order = np.random.default_rng(params.seed).permutation(pairs.height)
         pairs = pairs[np.sort(order[: params.limit])]
+    if taken := {"chance", REFERENCE, RIDGE} & set(judges or {}):
+        raise SetupError(f"There is a judge {min(taken)!r} already; give yours another name.")
     length = Length().fit(parts.earlier)
     ridge = Ridge(embedder).fit(parts.earlier, progress=progress)
     known: dict[str, Judge] = {
-        "chance": chance, REFERENCE: length.judge, "ridge on embeddings": ridge.judge,
+        "chance": chance, REFERENCE: length.judge, RIDGE: ridge.judge,
     }  # fmt: skip
     learnt = {"longer": length.longer, "penalty": ridge.penalty}
     report = evaluate(pairs, {**known, **(judges or {})})

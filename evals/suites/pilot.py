@@ -165,7 +165,9 @@ class Played(NamedTuple):
 def simulate(test: Trial, policy: Policy, params: Params, *, seed: tuple[int, int]) -> Played:
     """Give out all shows of a test, and note when the rule to stop first held."""
     names = [str(n) for n in range(len(test.rates))]
-    pilot = Pilot.start(names[:-1], control=names[-1], stop=params.stop, seed=seed[1])
+    pilot = Pilot.start(
+        names[:-1], control=names[-1], stop=params.stop, seed=seed[0] * 1_000_003 + seed[1]
+    )
     rng, waiting = np.random.default_rng(seed), deque[dict[str, int]]()
     winner, then, left = None, None, test.horizon
     while left:

@@ -286,3 +286,12 @@ def test_a_program_that_is_killed_again_and_again_ends_as_one_that_is_not(tmp_pa
     with Store(tmp_path / "whole.jsonl", START) as store:
         play(store, rounds=120)
     assert file.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+def test_a_closed_pilot_takes_no_update_and_can_be_closed_twice(tmp_path: Path) -> None:
+    with Store(tmp_path / "p.jsonl", Pilot.start(["a"], control="b")) as store:
+        store.choose(10, update="1")
+        store.close()
+        with pytest.raises(SetupError, match="is closed; open it again"):
+            store.choose(10, update="2")
+    assert Store(tmp_path / "p.jsonl").pilot == store.pilot

@@ -158,6 +158,7 @@ def _wrong_case(tokens: Sequence[str], case: Case, spelled: set[str]) -> list[st
 
 
 def _is_wrong(word: str, case: Case, *, begins: bool) -> bool:
+    word = regex.split("['\u2019]", word)[0]  # "I'm" is written as "I" is
     if begins:
         return word[0].islower()
     if case == "title":

@@ -32,7 +32,7 @@ from pydantic import BaseModel, ConfigDict
 from merchgraph.runtime.errors import DataError, SetupError
 from merchgraph.tools.contract import fitted
 from merchgraph.tools.copurchase import CoPurchase
-from merchgraph.tools.data.checks import ROW, nearest, quoted, reject
+from merchgraph.tools.data.checks import ROW, as_text, nearest, quoted, reject
 from merchgraph.tools.data.tables import Shop
 
 Kind = Literal["co-purchase", "price band", "mixed"]
@@ -142,7 +142,8 @@ def _read(path: Path) -> pl.DataFrame:
             separator = "\t" if kind == ".tsv" else ","
             rows = pl.read_csv(path, separator=separator, infer_schema=False, glob=False)
         named = [pl.col(_column(path, rows.columns, name)).alias(name) for name in COLUMNS]
-        rows = rows.select(one.cast(pl.String) for one in named)
+        rows = rows.select(named)
+        rows = rows.select(as_text(rows, name, table=path.name) for name in COLUMNS)
     except (pl.exceptions.PolarsError, OSError) as error:
         problem = str(error).strip().splitlines()[0][:200]
         raise DataError(f"{path}: it cannot be read as {kind} ({problem}); correct it.") from error
