@@ -138,8 +138,8 @@ class Store:
     def _read(self, start: Pilot | None) -> Pilot:
         """The pilot of the file, of which a damaged tail is taken off."""
         data = self.path.read_bytes()
-        if start is not None and _line(_begin(start)).startswith(data):
-            os.truncate(self._file, 0)  # nothing, or a first line that was cut: it had not begun
+        if start is not None and _had_not_begun(start, data):
+            os.truncate(self._file, 0)
             self._write(_begin(start))
             _sync_folder(self.path.parent)
             return start
@@ -165,10 +165,12 @@ class Store:
             )
         if whole < len(data):  # only now: a file that is refused stays as it is
             self._cut(len(data), whole)
+        elif not data.endswith(b"\n"):
+            self._append(b"\n")
         return pilot
 
     def _refuse_a_hole(self, data: bytes, whole: int) -> None:
-        if any(_parsed(line) is not None for line in data[whole:].split(b"\n")[1:-1]):
+        if any(_parsed(line) is not None for line in data[whole:].split(b"\n")[1:]):
             raise SetupError(
                 f"The pilot {str(self.path)!r} is damaged at byte {whole:,}, with whole updates after "
                 "it; fetch the file from a backup."
@@ -199,7 +201,10 @@ class Store:
         self._told[line["update"]] = line
 
     def _write(self, line: dict[str, Any]) -> None:
-        data, before = _line(line), os.fstat(self._file).st_size
+        self._append(_line(line))
+
+    def _append(self, data: bytes) -> None:
+        before = os.fstat(self._file).st_size
         try:
             while data:
                 data = data[os.write(self._file, data) :]
@@ -214,6 +219,12 @@ class Store:
 
 def _begin(start: Pilot) -> dict[str, Any]:
     return {"pilot": start.model_dump(mode="json")}
+
+
+def _had_not_begun(start: Pilot, data: bytes) -> bool:
+    """Whether a file holds nothing, or a first line that was cut in its midst."""
+    first = _line(_begin(start))
+    return len(data) < len(first) - 1 and first.startswith(data)
 
 
 def _after(pilot: Pilot, line: dict[str, Any]) -> Pilot:
@@ -239,15 +250,18 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def _lines(data: bytes) -> tuple[list[dict[str, Any]], int]:
-    """The whole lines before the first damage, and how many bytes they are."""
+    """The whole lines before the first damage, and how many bytes they are.
+
+    A last line may lack its line end: the checksum says that all of the update is there.
+    """
     lines: list[dict[str, Any]] = []
     whole = 0
-    for raw in data.split(b"\n")[:-1]:
-        values = _parsed(raw)
+    for raw in data.splitlines(keepends=True):
+        values = _parsed(raw.removesuffix(b"\n"))
         if values is None:
             break
         lines.append(values)
-        whole += len(raw) + 1
+        whole += len(raw)
     return lines, whole
 
 

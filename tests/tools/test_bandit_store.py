@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import random
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -52,34 +49,6 @@ def test_a_store_gives_back_what_was_told(ended: Pilot) -> None:
         for name, number in shows.items():
             by_hand = by_hand.observe(name, shows=number, clicks=number // 5)
     assert ended == by_hand
-
-
-def test_a_kill_at_every_byte_loses_only_the_update_that_was_being_written(
-    whole: Path, ended: Pilot, tmp_path: Path
-) -> None:
-    data, file = whole.read_bytes(), tmp_path / "cut.jsonl"
-    states = [START]
-    for line in data.splitlines()[1:]:
-        values = json.loads(line.partition(b" ")[2])
-        last = states[-1]
-        states.append(
-            last.give(values["gave"])
-            if "gave" in values
-            else last.observe(values["arm"], shows=values["shows"], clicks=values["clicks"])
-        )
-    for cut in range(len(data)):
-        file.write_bytes(data[:cut])
-        done = data[:cut].count(b"\n")
-        with Store(file, START) as store:
-            assert store.pilot == states[max(done - 1, 0)]
-            told = bool(store.problems)
-            assert told == (done > 0 and data[cut - 1 : cut] != b"\n")
-        assert file.read_bytes() == data[: cut - len(data[:cut].rpartition(b"\n")[2])] or not done
-        if cut % 97 == 0:
-            with Store(file, START) as store:
-                play(store)
-                assert store.pilot == ended
-            assert file.read_bytes() == data
 
 
 def test_what_was_lost_is_told_with_its_bytes(whole: Path, tmp_path: Path) -> None:
@@ -255,37 +224,6 @@ def test_an_absent_file_is_opened_only_with_a_start(tmp_path: Path) -> None:
     Store(tmp_path / "new" / "p.jsonl", START).close()
     with Store(tmp_path / "new" / "p.jsonl") as store:
         assert store.pilot == START
-
-
-PROGRAM = """
-import sys
-from merchgraph.tools.bandit_store import Store
-from tests.tools.test_bandit_store import START
-
-with Store(sys.argv[1], START) as store:
-    for day in range(120):
-        for arm, number in store.choose(30, update=f"{day}").items():
-            store.observe(arm, shows=number, clicks=number // 5, update=f"{day}/{arm}")
-        print(day, flush=True)
-"""
-
-
-def test_a_program_that_is_killed_again_and_again_ends_as_one_that_is_not(tmp_path: Path) -> None:
-    file, command = tmp_path / "killed.jsonl", [sys.executable, "-c", PROGRAM]
-    sizes = [0]
-    for day in (3, 60):
-        with subprocess.Popen([*command, str(file)], cwd=ROOT, stdout=subprocess.PIPE) as child:
-            assert child.stdout is not None
-            while int(child.stdout.readline()) < day:
-                pass
-            child.kill()
-        assert child.returncode == -9
-        sizes.append(file.stat().st_size)
-    assert sizes == sorted(set(sizes))
-    subprocess.run([*command, str(file)], cwd=ROOT, check=True, capture_output=True, timeout=60)
-    with Store(tmp_path / "whole.jsonl", START) as store:
-        play(store, rounds=120)
-    assert file.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
 
 def test_a_closed_pilot_takes_no_update_and_can_be_closed_twice(tmp_path: Path) -> None:
