@@ -61,7 +61,7 @@ def read_form(path: Path, form: type[Form], what: str) -> Form:
     if not isinstance(content, dict):
         fields = ", ".join(repr(name) for name in list(form.model_fields)[:3])
         raise DataError(
-            f"{path}, line 1: a {what} is a mapping with keys such as {fields}, but this file holds "
+            f"{path}, line 1: a {what} has keys such as {fields}, but this file holds "
             f"{_short(content)}; write it as one."
         )
     try:
@@ -143,7 +143,8 @@ def _text(path: Path, what: str) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path}: a {what} is YAML text in UTF-8, but byte {error.start} is not; save it as UTF-8."
+            f"{path}: a {what} is YAML text in UTF-8, but byte {error.start} is not; give the {what}, "
+            "or save it as UTF-8."
         ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

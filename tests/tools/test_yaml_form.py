@@ -86,11 +86,11 @@ def test_a_form_is_read(tmp_path: Path) -> None:
         ("[" * 2_000, "this is no form (maximum recursion depth"),
         (
             "",
-            "line 1: a form is a mapping with keys such as 'name', 'parts', 'rows', but",
+            "line 1: a form has keys such as 'name', 'parts', 'rows', but",
         ),
         ("- 1", "but this file holds [1]"),
         ("just words", "but this file holds 'just words'"),
-        (b"\xff\xfe\x00junk", "byte 0 is not; save it as UTF-8"),
+        (b"\xff\xfe\x00junk", "byte 0 is not; give the form, or save it as UTF-8"),
         (b"PAR1\x00\x01\x02", "this is not YAML"),
     ],
 )

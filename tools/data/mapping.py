@@ -5,17 +5,13 @@ A key that this form does not know is an error, so that a misspelt one is never 
 
 from __future__ import annotations
 
-import difflib
-import reprlib
 from pathlib import Path
 from typing import Literal, Self, get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from merchgraph.runtime.errors import DataError, SetupError
+from merchgraph.tools.yaml_form import read_form
 
-LARGEST = 1_000_000  # bytes; a mapping has a few hundred, so a larger file is the data itself
 Constant = str | int | float
 ItemColumn = Literal["item", "title", "category", "brand", "price", "seller", "image", "text"]
 EventColumn = Literal["user", "session", "time", "behaviour", "item", "price", "quantity"]
@@ -109,68 +105,6 @@ def read_mapping(path: Path) -> Mapping:
 
     Raises:
         SetupError: there is no such file, or it cannot be read.
-        DataError: it is not YAML or does not have the form; the message names the line or the key.
+        DataError: it is not YAML or does not have the form; the message names the line and the key.
     """
-    text = _text(path)
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" in line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it cannot be parsed"
-        raise DataError(f"{path}: this is not YAML{line} ({problem}); correct the line.") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: this is not a mapping ({error}); correct the value.") from None
-    if not isinstance(content, dict):
-        raise DataError(
-            f"{path}: a mapping has the keys 'items' and 'events', but this file holds "
-            f"{reprlib.repr(content)[:80]}; see merchgraph.tools.data.tabular for an example."
-        )
-    try:
-        return Mapping.model_validate(content)
-    except ValidationError as error:
-        # the chained error would print the whole input
-        raise DataError(f"{path}: {_first(error)}") from None
-
-
-def _text(path: Path) -> str:
-    try:
-        size = path.stat().st_size
-        if size > LARGEST:
-            raise DataError(
-                f"{path}: a mapping is a short YAML file, but this one has {size:,} bytes; give the "
-                f"mapping, not the data."
-            )
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: a mapping is YAML text in UTF-8, but byte {error.start} is not; give the "
-            f"mapping, not the data, or save it as UTF-8."
-        ) from None
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise SetupError(
-            f"The mapping {str(path)!r} cannot be read ({reason}); check it."
-        ) from None
-
-
-def _first(error: ValidationError) -> str:
-    """The first fault as a sentence, with the nearest key for one that is not known."""
-    fault = error.errors(include_url=False)[0]
-    keys = [str(part) for part in fault["loc"] if part != "[key]"]
-    where = ".".join(keys) or "the file"
-    if fault["type"] == "extra_forbidden":
-        return f"the key {where!r} is not known{_nearest(keys)}; correct or remove it."
-    if fault["type"] == "missing":
-        return f"the key {where!r} is missing; add it."
-    problem = fault["msg"].removeprefix("Value error, ")
-    return f"{where!r} is {reprlib.repr(fault['input'])[:80]}, but: {problem}; correct it."
-
-
-def _nearest(keys: list[str]) -> str:
-    forms: dict[str, type[BaseModel]] = {"items": ItemSource, "events": EventSource}
-    form = Mapping if len(keys) == 1 else Keep if "keep" in keys else forms.get(keys[0], Mapping)
-    close = difflib.get_close_matches(keys[-1], form.model_fields, n=1)
-    return (
-        f" (did you mean {close[0]!r}?)" if close else f" (known: {', '.join(form.model_fields)})"
-    )
+    return read_form(path, Mapping, "mapping file")

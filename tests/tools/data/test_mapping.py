@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from merchgraph.runtime.errors import DataError, SetupError
-from merchgraph.tools.data.mapping import LARGEST, read_mapping
+from merchgraph.tools.data.mapping import read_mapping
+from merchgraph.tools.yaml_form import LARGEST
 
 GOOD = """
 items: {file: i.csv, columns: {item: id, title: name}}
@@ -19,7 +20,7 @@ def fault(tmp_path: Path, content: str | bytes) -> str:
     message = str(caught.value)
     assert message.startswith(str(path))
     assert "\n" not in message
-    return message.removeprefix(f"{path}: ")
+    return message.removeprefix(str(path)).lstrip(",: ")
 
 
 def test_a_mapping_has_defaults(tmp_path: Path) -> None:
@@ -32,12 +33,15 @@ def test_a_mapping_has_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("items: [\nevents: }", "this is not YAML in line 2"),
-        ("a: b: c", "this is not YAML in line 1"),
-        ("items: !!python/object:os.system {}", "this is not YAML in line 1"),
-        ("when: 2017-13-45", "this is not a mapping (month must be in 1..12)"),
-        ("[" * 2_000, "this is not a mapping (maximum recursion depth"),
-        ("", "but this file holds None"),
+        ("items: [\nevents: }", "line 2: this is not YAML"),
+        ("a: b: c", "line 1: this is not YAML"),
+        ("items: !!python/object:os.system {}", "line 1: this is not YAML"),
+        ("when: 2017-13-45", "line 1: the key 'items' is missing"),
+        ("[" * 2_000, "this is no mapping file (maximum recursion depth"),
+        (
+            "",
+            "line 1: a mapping file has keys such as 'name', 'items', 'events', but this file holds None",
+        ),
         ("- 1", "but this file holds [1]"),
         ("just words", "but this file holds 'just words'"),
     ],
@@ -90,24 +94,43 @@ def test_a_broken_mapping_is_named_by_key(tmp_path: Path, old: str, new: str, me
 
 
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
-    assert "byte 0 is not; give the mapping, not the data" in fault(tmp_path, b"\xff\xfe\x00junk")
+    assert "byte 0 is not; give the mapping file" in fault(tmp_path, b"\xff\xfe\x00junk")
     assert "this is not YAML" in fault(tmp_path, b"PAR1\x00\x01\x02")
 
 
 def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
-    assert "but this one has 1,000,001 bytes" in fault(tmp_path, b"#" * (LARGEST + 1))
+    assert "but this one has 100,001; give the mapping file, not the data" in fault(
+        tmp_path, b"#" * (LARGEST + 1)
+    )
 
 
 def test_references_that_grow_without_end_are_refused_quickly(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x]"]
     lines += [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60)]
     message = fault(tmp_path, "\n".join([*lines, "items: *a59"]))
-    assert len(message) < 500
+    assert message.startswith("line 2: the reference '*a0' is not allowed")
+
+
+def test_a_fault_far_down_is_named_by_its_line(tmp_path: Path) -> None:
+    content = GOOD.strip().replace(", constants", ",\n\n  keep: {item: {abov: 1}},\n  constants")
+    message = "line 4: the key 'events.keep.item.abov' is not known (did you mean 'above'?)"
+    assert fault(tmp_path, content).startswith(message)
+    assert "line 5: 'events.constants.when' is 'when'" in fault(
+        tmp_path, content.replace("abov:", "above:").replace("{behaviour: view}", "{when: 1}")
+    )
+    twice = f"{GOOD}items: {{}}\n"
+    assert "line 4: the key 'items' stands in line 2 already" in fault(tmp_path, twice)
+
+
+def test_a_date_is_text(tmp_path: Path) -> None:
+    dated = GOOD.replace("{behaviour: view}", "{time: 2024-01-02}").replace("time: t, ", "")
+    (tmp_path / "mine.yaml").write_text(dated)
+    assert read_mapping(tmp_path / "mine.yaml").events.constants == {"time": "2024-01-02"}
 
 
 @pytest.mark.parametrize("name", ["absent.yaml", "."])
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(
-        SetupError, match=r"The mapping '.*' cannot be read \((No such file|Is a dir)"
+        SetupError, match=r"The mapping file '.*' cannot be read \((No such file|Is a dir)"
     ):
         read_mapping(tmp_path / name)
