@@ -20,7 +20,7 @@ from merchgraph.runtime.errors import SetupError
 if TYPE_CHECKING:
     from merchgraph.graphs.carts import Request as Titling
     from merchgraph.graphs.front import Watch
-    from merchgraph.tools.data.modules import Module
+    from merchgraph.tools.modules import Module
 
 T = TypeVar("T")
 SIZE = 8
@@ -79,8 +79,8 @@ def _texts(state: dict[str, Any]) -> int:
 
 def _modules(data: str, file: Path | None, seed_item: str | None, size: int | None) -> list[Module]:
     """The modules to be titled, whose items the shop has."""
-    from merchgraph.tools.data.modules import around, read_modules
     from merchgraph.tools.data.shops import shop
+    from merchgraph.tools.modules import around, read_modules
 
     if (file is None) == (seed_item is None):
         raise SetupError("Which items? Give --module FILE or --seed-item ID, one of the two.")

@@ -41,7 +41,7 @@ from merchgraph.runtime.ledger import Usage, at, collect, record
 from merchgraph.runtime.models import DEFAULT_MODEL, chat_model
 from merchgraph.runtime.playing import on_tape
 from merchgraph.runtime.trace import JsonObject
-from merchgraph.tools.data.modules import Kind
+from merchgraph.tools.modules import Kind
 
 METHOD = "CARTS"
 REFERENCE = "best of K"

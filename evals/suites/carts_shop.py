@@ -20,10 +20,10 @@ from merchgraph.evals.suite import Case
 from merchgraph.graphs.carts_module import goods_of
 from merchgraph.graphs.carts_state import LEAST_CHARACTERS, Goods
 from merchgraph.runtime.errors import SetupError
-from merchgraph.tools.data.modules import Kind, Module, modules
 from merchgraph.tools.data.shops import shop
 from merchgraph.tools.data.tables import Shop
 from merchgraph.tools.embedding import Embedder
+from merchgraph.tools.modules import Kind, Module, modules
 from merchgraph.tools.text import length, trim
 
 NEAR = 9

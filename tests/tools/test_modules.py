@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from merchgraph.runtime.errors import DataError, SetupError
-from merchgraph.tools.data.modules import (
+from merchgraph.tools.data.tables import Events, Items, Shop
+from merchgraph.tools.modules import (
     BAND,
     KINDS,
     MOST_ITEMS,
@@ -19,7 +20,6 @@ from merchgraph.tools.data.modules import (
     modules,
     read_modules,
 )
-from merchgraph.tools.data.tables import Events, Items, Shop
 
 KINDS_OF = {"Bread": "Bakery", "Cake": "Bakery", "Milk": "Dairy", "Soap": "Home", "Mop": "Home"}
 EACH = 12
@@ -95,6 +95,21 @@ def test_mixed_modules_have_two_or_three_departments_each_in_one_piece(store: Sh
         assert len(runs) == len(set(runs))
         seen.add(len(runs))
     assert seen == {2, 3}
+
+
+def test_a_mixed_module_has_no_text_twice_though_departments_share_some() -> None:
+    rows = [
+        {"item": f"{name}{kind}{n}", "title": f"{kind} {n}", "text": f"{kind} {n}",
+         "category": f"{name} > {name}"}
+        for name in ("Gifts", "Toys") for kind in ("Ball", name) for n in range(3)
+    ]  # fmt: skip
+    log = pl.DataFrame({"item": [str(row["item"]) for row in rows]}).with_columns(
+        user=pl.lit("ann"), session=pl.lit("1"), time=pl.lit(datetime(2026, 1, 1)),
+        behaviour=pl.lit("purchase"), price=pl.lit(1.0),
+    )  # fmt: skip
+    shop = Shop("twins", Items(pl.DataFrame(rows)), Events(log))
+    for module in modules(shop, "mixed", count=3, size=8):
+        assert len({item.text for item in shop.items.get(module.items)}) == 8
 
 
 @pytest.mark.parametrize(
@@ -175,6 +190,21 @@ def test_a_fault_of_a_file_names_its_place_and_the_remedy(
 ) -> None:
     with pytest.raises(DataError, match=told):
         read_modules(written(tmp_path, name, text))
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("set,set_id,item", "the columns 'set', 'set_id' may each be 'set'; rename all but one"),
+        ("set,Item,item id", "the columns 'Item', 'item id' may each be 'item'"),
+        ("set, SET,item", "the columns 'set', ' SET' may each be 'set'"),
+    ],
+)
+def test_a_file_in_which_two_columns_may_be_meant_names_them(
+    tmp_path: Path, header: str, told: str
+) -> None:
+    with pytest.raises(DataError, match=told):
+        read_modules(written(tmp_path, "m.csv", f"{header}\na,b,c\n"))
 
 
 def test_a_set_has_fifty_items_at_most(tmp_path: Path) -> None:

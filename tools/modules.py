@@ -32,7 +32,7 @@ from pydantic import BaseModel, ConfigDict
 from merchgraph.runtime.errors import DataError, SetupError
 from merchgraph.tools.contract import fitted
 from merchgraph.tools.copurchase import CoPurchase
-from merchgraph.tools.data.checks import ROW, as_text, nearest, quoted, reject
+from merchgraph.tools.data.checks import ROW, as_text, nearest, quoted, reject, reject_blank
 from merchgraph.tools.data.tables import Shop
 
 Kind = Literal["co-purchase", "price band", "mixed"]
@@ -106,15 +106,13 @@ def read_modules(path: Path) -> list[Module]:
 
     Raises:
         SetupError: there is no such file.
-        DataError: another type of file, a missing column, an empty cell, an item twice in one set,
-            or a set of more than 50 items; rows are counted from 1, without the header.
+        DataError: another type of file, a missing column, two columns that may be the same one, an
+            empty cell, an item twice in one set, or a set of more than 50 items; rows are counted
+            from 1, without the header.
     """
     rows = _read(path)
     table = path.name
-    for column in COLUMNS:
-        blank = pl.col(column).is_null() | (pl.col(column).str.strip_chars() == "")
-        reject(rows, blank, column, "every row names one; fill the cell or leave the row out",
-               table=table)  # fmt: skip
+    reject_blank(rows, COLUMNS, table=table)
     rows = rows.with_columns(pl.col("set", "item").str.strip_chars())
     twice = ~pl.struct("set", "item").is_first_distinct()
     reject(rows, twice, "item", "its set has it already; leave the row out", table=table)
@@ -160,6 +158,11 @@ def _column(path: Path, there: Sequence[str], name: str) -> str:
         raise DataError(
             f"{path}: there is no column {name!r} among {quoted(there)}; {hint} (the header is line 1)."
         )
+    if len(found) > 1:
+        raise DataError(
+            f"{path}: the columns {quoted(found)} may each be {name!r}; rename all but one of them "
+            "(the header is line 1)."
+        )
     return found[0]
 
 
@@ -197,14 +200,20 @@ class _Shelf:
         """What is bought together with an item more than once, nearest first."""
         return fitted(_more_than_once, self.store).neighbours(item, 4 * size).items
 
-    def unlike(self, items: Iterable[str], size: int) -> list[str]:
-        """The first items of so many different texts; those not for sale are left out."""
-        kept: dict[str, str] = {}
+    def unlike(self, items: Iterable[str], size: int, beside: Iterable[str] = ()) -> list[str]:
+        """The first items of so many different texts; those not for sale are left out.
+
+        Args:
+            items: in the order in which they are wanted.
+            size: how many at most.
+            beside: items whose texts are taken.
+        """
+        taken, kept = {self.text[item] for item in beside}, dict[str, str]()
         for item in items:
-            if item in self.text:
-                kept.setdefault(self.text[item], item)
             if len(kept) == size:
                 break
+            if item in self.text and self.text[item] not in taken:
+                kept.setdefault(self.text[item], item)
         return list(kept.values())
 
 
@@ -253,11 +262,10 @@ def _mixed(
         if len(themes) < 2:
             continue
         shares = [size // len(themes) + (n < size % len(themes)) for n in range(len(themes))]
-        parts = [
-            shelf.unlike([theme, *_of_category(shelf, theme)], share)
-            for theme, share in zip(themes, shares, strict=True)
-        ]
-        yield [item for part in parts for item in part]
+        items: list[str] = []
+        for theme, share in zip(themes, shares, strict=True):
+            items += shelf.unlike([theme, *_of_category(shelf, theme)], share, beside=items)
+        yield items
 
 
 def _department(shelf: _Shelf, item: str) -> str:
