@@ -17,7 +17,10 @@ from merchgraph.evals.metrics.bootstrap import BATCH, DECIMALS, DRAWS, LEVEL, SE
 
 
 def clustered(columns: ArrayLike, clusters: Sequence[Hashable]) -> list[Estimate]:
-    """Mean and interval of each row of a table (columns, cases); `n` counts cases.
+    """Mean and interval of each row of a table (columns, cases).
+
+    `n` counts clusters, since they are what is drawn: below 20 of them there is no verdict, however many
+    cases they have (`Estimate.verdict`).
 
     Args:
         columns: (K, N) float, finite.
@@ -47,7 +50,7 @@ def clustered(columns: ArrayLike, clusters: Sequence[Hashable]) -> list[Estimate
             mean=round(float(mean), DECIMALS),
             low=round(float(bottom), DECIMALS),
             high=round(float(top), DECIMALS),
-            n=len(clusters),
+            n=len(sizes),
         )
         for mean, bottom, top in zip(table.mean(axis=1), low, high, strict=True)
     ]

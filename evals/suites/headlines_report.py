@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from merchgraph.evals.metrics.bootstrap import Estimate
+from merchgraph.evals.metrics.bootstrap import FEWEST, Estimate
 from merchgraph.evals.report_text import NONE, SHOWN, interval, setting
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ of both orders; the same by one order; share of answers that pick what stands fi
 share of pairs with the same pick in both orders. No pick counts half."""
 LEGEND = (
     "Share of clear pairs in which the headline with more clicks is picked; each pair is asked in both "
-    "orders. Means with 95 % intervals by a bootstrap of whole tests; differences are paired."
+    "orders. Means over pairs, with 95 % intervals by a bootstrap of whole tests; differences are paired, "
+    f"and with fewer than {FEWEST} tests none is shown."
 )
 
 
@@ -39,7 +40,7 @@ class Row(BaseModel):
 
 
 class HeadlineReport(BaseModel):
-    """All judges over `n` pairs of `tests` tests."""
+    """All judges over `n` pairs of `tests` tests; the estimates are of tests."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -78,7 +79,7 @@ class HeadlineReport(BaseModel):
         return ["judge", *MEASURES.values(), f"accuracy minus {REFERENCE}", "shown"]
 
     def _cells(self, row: Row) -> list[str]:
-        cells = [row.judge, *(interval(row.means[measure], self.n) for measure in MEASURES)]
+        cells = [row.judge, *(interval(row.means[measure], self.tests) for measure in MEASURES)]
         if row.judge == REFERENCE or row.difference is None:
             return [*cells, NONE, NONE]
-        return [*cells, interval(row.difference, self.n), SHOWN[row.difference.verdict]]
+        return [*cells, interval(row.difference, self.tests), SHOWN[row.difference.verdict]]

@@ -14,7 +14,7 @@ def test_whole_clusters_are_drawn() -> None:
     drawn = rng.integers(0, 12, (20_000, 12))
     means = values.reshape(12, 5).mean(axis=1)[drawn].mean(axis=1)
     assert found.mean == pytest.approx(values.mean())
-    assert found.n == 60
+    assert found.n == 12
     assert (found.low, found.high) == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=0.005)
 
 
@@ -59,6 +59,13 @@ def test_one_draw_serves_all_columns() -> None:
 def test_a_single_cluster_is_its_own_interval() -> None:
     (found,) = clustered([[0, 1]], ["a", "a"])
     assert (found.low, found.mean, found.high) == (0.5, 0.5, 0.5)
+
+
+def test_a_verdict_needs_twenty_clusters_and_not_twenty_cases() -> None:
+    always = np.ones(100)
+    for count, verdict in ((19, "unclear"), (20, "better")):
+        (found,) = clustered([always], (np.arange(100) % count).tolist())
+        assert (found.n, found.low, found.verdict) == (count, 1, verdict)
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,21 @@ def test_what_is_no_probability_is_refused(answer: list[float], problem: str) ->
         evaluate(pairs_of(3, 4), {"odd": lambda _: answer})
 
 
+@pytest.mark.parametrize(("tests", "shown"), [(19, "not shown"), (20, "better")])
+def test_what_is_shown_counts_tests_and_not_pairs(tests: int, shown: str) -> None:
+    pairs = pairs_of(*[3.0] * 60).with_columns(test=pl.Series([f"t{n % tests}" for n in range(60)]))
+
+    def knows(asked: Pairs) -> list[float]:
+        return [1.0 if first.startswith("a") else 0.0 for first, _ in asked]
+
+    report = evaluate(pairs, {"length": chance, "knows": knows})
+    knowing = report.rows[1]
+    assert knowing.difference is not None
+    assert (report.n, report.tests, knowing.difference.n) == (60, tests, tests)
+    *_, difference, told = report.markdown().splitlines()[3].strip("| ").split(" | ")
+    assert (difference, told) == (".500 [.500 .500]", shown)
+
+
 def test_no_pair_is_a_sentence() -> None:
     with pytest.raises(SetupError, match="at least 1 pair"):
         evaluate(pairs_of(3).clear(), {"chance": chance})
