@@ -108,8 +108,8 @@ def test_a_mixed_module_has_no_text_twice_though_departments_share_some() -> Non
         behaviour=pl.lit("purchase"), price=pl.lit(1.0),
     )  # fmt: skip
     shop = Shop("twins", Items(pl.DataFrame(rows)), Events(log))
-    for module in modules(shop, "mixed", count=3, size=8):
-        assert len({item.text for item in shop.items.get(module.items)}) == 8
+    for module in modules(shop, "mixed", count=3, size=6):
+        assert len({item.text for item in shop.items.get(module.items)}) == 6
 
 
 @pytest.mark.parametrize(
