@@ -37,7 +37,7 @@ class SelfCritic:
         Raises:
             ModelReplyError, EndpointError, BudgetError, SetupError: as `ask`.
         """
-        messages = brief.conversation(prompt("copies/criticise", **_shown(brief, copy)))
+        messages = brief.conversation(prompt("self_refine/criticise", **_shown(brief, copy)))
         reply = await ask(self.model, messages, Critique, agent="criticise", max_tokens=TOKENS)
         return reply.critique
 
@@ -48,7 +48,7 @@ class SelfCritic:
             ModelReplyError, EndpointError, BudgetError, SetupError: as `ask`.
         """
         task = prompt(
-            "copies/rewrite",
+            "self_refine/rewrite",
             critique=fenced(critique, LONGEST),
             parts=" and ".join(f'"{part}"' for part in brief.parts),
             **_shown(brief, copy),

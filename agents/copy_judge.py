@@ -40,10 +40,10 @@ class CopyJudge:
         """
         known = {} if aspect == "coherence" else {"what": fenced(what, LONGEST)}
         task = prompt(
-            "copies/question",
+            "copy_judge/question",
             copy="\n".join(fenced(text, LONGEST) for text in copy.values()),
-            question=prompt(f"copies/{aspect}", **known),
+            question=prompt(f"copy_judge/{aspect}", **known),
         )
-        messages = [SystemMessage(prompt("copies/system")), HumanMessage(task)]
+        messages = [SystemMessage(prompt("copy_judge/system")), HumanMessage(task)]
         odds = await choose(self.model, messages, ("Yes", "No"), agent="judge")
         return odds["Yes"]

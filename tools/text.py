@@ -123,7 +123,12 @@ def trim(text: str, limit: int) -> str:
     end = limit
     while end and not there[end].isspace():
         end -= 1
-    return _LOOSE_END.sub("", "".join(there[:end])) or "".join(there[:limit])
+    return finished("".join(there[:end])) or "".join(there[:limit])
+
+
+def finished(text: str) -> str:
+    """The text without the blanks, marks or "&" that hang at its end after a cut."""
+    return _LOOSE_END.sub("", text)
 
 
 def clip(text: str, longest: int = 40) -> str:

@@ -71,12 +71,14 @@ class Batch(BaseModel):
     Attributes:
         wanted: m, the copies asked for; at least 1.
         copies: m at most.
+        unjudged: whether its use case has checks for a judge, and the held-out one answered none of them.
     """
 
     model_config = ConfigDict(frozen=True)
 
     wanted: int = Field(ge=1)
     copies: list[Shipped]
+    unjudged: bool = False
 
 
 class Tally(BaseModel):
@@ -102,9 +104,10 @@ def batch_metrics(
     """Shares of a batch, each from 0 to 1.
 
     success: passes all checks of the loop, the loop's own critic. held-out: passes the rules in code,
-    checked again here, and the held-out judge, and repeats no example. code rules: passes the rules.
-    distinct: share of the copies there are that repeat no example and none before them; NaN where there
-    is none. accepted: passes all checks of the loop, and repeats no example and no other that does.
+    checked again here, and the held-out judge, and repeats no example and no other that does; NaN where
+    the judge said nothing of what only a judge can check. code rules: passes the rules. distinct: share
+    of the copies there are that repeat no example and none before them; NaN where there is none.
+    accepted: passes all checks of the loop, and repeats no example and no other that does.
 
     Args:
         batch: what was given.
@@ -114,15 +117,14 @@ def batch_metrics(
     shown = [line(copy) for copy in examples]
     ruled = [rules(copy.text).passed for copy in batch.copies]
     held = [
-        by_rule
-        and all(judgement.passed for judgement in copy.judged.values())
-        and _new([copy], shown) == 1
+        copy
         for by_rule, copy in zip(ruled, batch.copies, strict=True)
+        if by_rule and all(judgement.passed for judgement in copy.judged.values())
     ]
     there = len(batch.copies)
     return {
         "success": sum(copy.passed for copy in batch.copies) / batch.wanted,
-        "held-out": sum(held) / batch.wanted,
+        "held-out": math.nan if batch.unjudged else _new(held, shown) / batch.wanted,
         "code rules": sum(ruled) / batch.wanted,
         "distinct": _new(batch.copies, shown) / there if there else math.nan,
         "accepted": _new([copy for copy in batch.copies if copy.passed], shown) / batch.wanted,

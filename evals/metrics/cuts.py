@@ -50,14 +50,20 @@ def cut(holds: Sequence[float], fails: Sequence[float]) -> Cut:
         raise ValueError("a score is not finite")
     if not (holds and fails):
         return Cut(holds=len(holds), fails=len(fails))
-    scores = {f"{number}": score for number, score in enumerate([*holds, *fails])}
     return Cut(
         threshold=_best(holds, fails),
-        auc=auc(scores, [f"{number}" for number in range(len(holds))]),
+        auc=auc_of(holds, fails),
         accuracy=_left_out(holds, fails),
         holds=len(holds),
         fails=len(fails),
     )
+
+
+def auc_of(holds: Sequence[float], fails: Sequence[float]) -> float | None:
+    """Chance that an example that holds scores above one that fails; None where a side is empty."""
+    scores = {f"{number}": score for number, score in enumerate([*holds, *fails])}
+    found = auc(scores, [f"{number}" for number in range(len(holds))])
+    return None if math.isnan(found) else found
 
 
 def _best(holds: Sequence[float], fails: Sequence[float]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from merchgraph.evals.metrics.cuts import cut
+from merchgraph.evals.metrics.cuts import auc_of
 from merchgraph.evals.suites.copy_labels import Label, Labelled, by_side
 from merchgraph.evals.tables import Cell, Table
 from merchgraph.graphs import copywriting
@@ -69,7 +69,7 @@ def table(found: Mapping[str, Sequence[Verdict]]) -> Table:
                     len(fails),
                     precision,
                     recall,
-                    cut(holds, fails).auc,
+                    auc_of(holds, fails),
                 ]
             )
     return Table(

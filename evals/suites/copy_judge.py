@@ -6,7 +6,8 @@ cannot hear a tone, nor tell for whom something was written: these are not judge
 says so. With a model (`Params.judge`), another one than the writer's, it is `agents/copy_judge.py`.
 
 Each check has a threshold of its own, chosen on labelled copies (`copy_labels.py`). A judge that cannot
-tell these apart (AUC below .8) is not asked for that check, and the report says so.
+tell these apart (AUC below .8) is not asked for that check, and the report says so. Where that leaves it
+nothing of a use case, held-out has no value there: the rules alone are another metric.
 """
 
 from __future__ import annotations
@@ -41,10 +42,12 @@ class HeldOut:
     Attributes:
         model: PROVIDER/MODEL; the embedder if empty.
         cuts: use case -> check -> threshold; `calibrate` finds them.
+        unjudged: the use cases of which it can tell nothing that only a judge can; as `cuts`.
     """
 
     model: str = ""
     cuts: dict[str, dict[str, Cut]] = field(default_factory=dict)
+    unjudged: list[str] = field(default_factory=list)
 
     def judged(self, case: UseCase) -> list[str]:
         """The checks of a use case that it stands for; none before it is calibrated."""
@@ -83,6 +86,8 @@ class HeldOut:
             rows = [row for row in one.rows if self.model or row.asked.aspect in OFFLINE]
             scores = await self._scores([row.asked for row in rows])
             self.cuts[one.case.name] = cuts(rows, scores)
+            if one.case.judged and not self.judged(one.case):
+                self.unjudged.append(one.case.name)
 
     def told(self) -> list[str]:
         """The calibration, for the report."""
@@ -92,6 +97,9 @@ class HeldOut:
             if found:
                 worth = "; ".join(_told(check, one) for check, one in found.items())
                 lines.append(f"Its worth on labelled copies of {name}: {worth}.")
+        if self.unjudged:
+            open_ = ", ".join(self.unjudged)
+            lines.append(f"It can tell no check of {open_}: held-out has no value there.")
         return lines
 
     async def _scores(self, questions: Sequence[Asked]) -> list[float]:

@@ -1,7 +1,8 @@
 """The systems of the copywriting suite: the loop, and what it is measured against.
 
 All start from the same drafts: the writer's first reply of a case has a seed of its own, and a recording
-serves it to every system. Each answer is judged by the held-out judge, at nobody's cost.
+serves it to every system. Each answer is judged by the held-out judge, at nobody's cost; where it fails,
+the answer stands unjudged.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from merchgraph.graphs.copywriting_brief import brief
 from merchgraph.graphs.copywriting_state import Copying
 from merchgraph.graphs.refine import Mode
 from merchgraph.graphs.versions import Draft, Refined, Round
-from merchgraph.runtime.errors import MerchgraphError, SetupError
+from merchgraph.runtime.errors import BudgetError, MerchgraphError, SetupError
 from merchgraph.runtime.ledger import Usage, at, collect
 from merchgraph.runtime.models import chat_model
 from merchgraph.tools.copy_rules.distinct import distinct
@@ -139,13 +140,21 @@ class Desk:
         return self.context(**wanted)
 
     async def _answer(self, case: Case, copies: Sequence[Shipped], usage: Usage) -> Answer:
-        judged = await self.judge.judge(_use_case(case), [copy.text for copy in copies])
+        use_case, judged = _use_case(case), [copy.judged for copy in copies]
+        unjudged = use_case.name in self.judge.unjudged
+        try:
+            judged = await self.judge.judge(use_case, [copy.text for copy in copies])
+        except (SetupError, BudgetError):
+            raise
+        except MerchgraphError:  # the judge's failure is not the system's
+            unjudged = True
         batch = Batch(
             wanted=case.request["copies"],
             copies=[
                 copy.model_copy(update={"judged": found})
                 for copy, found in zip(copies, judged, strict=True)
             ],
+            unjudged=unjudged,
         )
         return Answer(value=batch.model_dump(), usage=usage)
 

@@ -1,11 +1,12 @@
 """The copywriting suite's own tables, from what the systems answered.
 
 Their intervals are over batches, by the bootstrap of the report. A use case with one batch has none, and
-with few a narrow one: every row says how many there were.
+with few a narrow one: every row says how many there were. What nobody judged has no value.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -92,6 +93,11 @@ class _Answers:
         ]
 
 
+def _value(outcome: Outcome, metric: str) -> float:
+    """0 where there was no answer, NaN where the metric is undefined."""
+    return 0.0 if outcome.error else outcome.metrics.get(metric, math.nan)
+
+
 def _sizes(batches: Sequence[Batch]) -> list[Cell]:
     return [len(batches), sum(batch.wanted for batch in batches)]
 
@@ -116,22 +122,16 @@ def _held_out(answers: _Answers, loops: Loops) -> Table:
     rows: list[list[Cell]] = []
     for segment in answers.segments:
         for mode in MODES:
-            cells = [
-                mean(
-                    [
-                        o.metrics.get("held-out", 0.0)
-                        for o in answers.of(loops.name(mode, n), segment)
-                    ]
-                )
-                for n in loops.ladder
-            ]
-            if any(cells):
+            ladder = [answers.of(loops.name(mode, n), segment) for n in loops.ladder]
+            if any(ladder):
+                cells = [mean([_value(o, "held-out") for o in outcomes]) for outcomes in ladder]
                 rows.append([f"{segment}, {mode}", *cells])
     return Table(
         title="Held-out success by J",
         columns=["use case, mode", *(f"J={number}" for number in loops.ladder)],
         rows=rows,
-        about="Rules in code and the held-out judge, on the best version of every copy.",
+        about="Rules in code and the held-out judge, on the best version of every copy; copies that "
+        "repeat each other count once. No value where the judge can tell nothing of a use case.",
     )
 
 
@@ -185,19 +185,13 @@ def _cost(answers: _Answers) -> Table:
     rows: list[list[Cell]] = []
     for system in answers.systems:
         outcomes = answers.of(system)
-        wanted = {o.case: Batch.model_validate(o.answer).wanted for o in outcomes if o.answer}
-        counts = {
-            metric: round(sum(o.metrics.get(metric, 0) * wanted.get(o.case, 0) for o in outcomes))
-            for metric in ("accepted", "held-out")
-        }
-        usage = [outcome.usage for outcome in outcomes]
-        calls = sum(used.calls for used in usage)
-        tokens = sum(used.prompt_tokens + used.completion_tokens for used in usage)
-        seconds = sum(used.seconds for used in usage)
-        kept, held = counts["accepted"], counts["held-out"]
+        judged = [one for one in outcomes if not math.isnan(_value(one, "held-out"))]
+        calls, tokens, seconds = _spent(outcomes)
+        kept, held = _count(outcomes, "accepted"), _count(judged, "held-out")
+        calls_judged, tokens_judged, _ = _spent(judged)
         rows.append(
             [system, kept, _share(calls, kept), _share(tokens, kept), _share(seconds, kept),
-             held, _share(calls, held), _share(tokens, held)]
+             held if judged else None, _share(calls_judged, held), _share(tokens_judged, held)]
         )  # fmt: skip
     return Table(
         title="Cost of a copy that may be used",
@@ -212,9 +206,22 @@ def _cost(answers: _Answers) -> Table:
             "tokens per held-out",
         ],
         rows=rows,
-        about="Of all cases together: accepted copies and what the system asked for each of them, then "
-        "copies that pass the rules and the held-out judge and the same for these.",
+        about="Of all cases together: accepted copies and what the system asked for each of them; then "
+        "the same for copies that pass the rules and the held-out judge, of the cases that were judged.",
     )
+
+
+def _spent(outcomes: Sequence[Outcome]) -> tuple[int, int, float]:
+    """Calls, tokens and seconds."""
+    usage = [outcome.usage for outcome in outcomes]
+    tokens = sum(used.prompt_tokens + used.completion_tokens for used in usage)
+    return sum(used.calls for used in usage), tokens, sum(used.seconds for used in usage)
+
+
+def _count(outcomes: Sequence[Outcome], metric: str) -> int:
+    """How many copies a share of each batch is, of all batches that were answered."""
+    wanted = {o.case: Batch.model_validate(o.answer).wanted for o in outcomes if o.answer}
+    return round(sum(_value(o, metric) * wanted.get(o.case, 0) for o in outcomes))
 
 
 def _modes(answers: _Answers, loops: Loops) -> Table:
@@ -240,9 +247,9 @@ def _modes(answers: _Answers, loops: Loops) -> Table:
 
 
 DIFFERENCES: dict[str, Callable[[Outcome], float]] = {
-    "success": lambda outcome: outcome.metrics.get("success", 0.0),
-    "held-out": lambda outcome: outcome.metrics.get("held-out", 0.0),
-    "accepted": lambda outcome: outcome.metrics.get("accepted", 0.0),
+    "success": lambda outcome: _value(outcome, "success"),
+    "held-out": lambda outcome: _value(outcome, "held-out"),
+    "accepted": lambda outcome: _value(outcome, "accepted"),
     "calls": lambda outcome: outcome.usage.calls,
     "tokens": lambda outcome: outcome.usage.prompt_tokens + outcome.usage.completion_tokens,
 }

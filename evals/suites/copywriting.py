@@ -23,6 +23,7 @@ from functools import partial
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from merchgraph.evals.judges import other_than
 from merchgraph.evals.metrics.copies import Batch, batch_metrics
 from merchgraph.evals.suite import Answer, Case, Outcome, Progress, System
 from merchgraph.evals.suites import copy_critic
@@ -84,8 +85,9 @@ class Copywriting:
     critic: dict[str, list[copy_critic.Verdict]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.judge = HeldOut(self.params.judge)
         params = self.params
+        other_than(params.judge, params.model)
+        self.judge = HeldOut(params.judge)
         self.desk = Desk(params.model, params.rounds, self.judge, params.calibrate)
         ladder = sorted({*range(self.params.longest + 1), self.params.rounds})
         self.loops = Loops(self.params.rounds, ladder)
@@ -204,6 +206,6 @@ def make(params: JsonObject, recorded: Sequence[Case] = ()) -> Copywriting:
         recorded: the cases of a trace.
 
     Raises:
-        SetupError: an unknown setting, or a wrong value.
+        SetupError: an unknown setting, or a wrong value; or the judge is the model that writes.
     """
     return Copywriting(checked(Params, params), recorded)

@@ -69,7 +69,6 @@ REPLIES: Replies = {
     "refine": Always(mended),
     "criticise": Always('{"critique": "Say it plainly."}'),
     "rewrite": Always(_copy(GOOD)),
-    "judge": Always({"Yes": 0.9, "No": 0.1}),
 }
 
 

@@ -2,16 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from langchain_core.messages import BaseMessage
 
 from merchgraph.evals.metrics.copies import Batch
 from merchgraph.evals.replay import replay_file
 from merchgraph.evals.report import Report
 from merchgraph.evals.session import run_suite
-from merchgraph.runtime.scripted import Always, Replies, scripted
+from merchgraph.runtime.scripted import Always, Answer, Replies, scripted
 from merchgraph.runtime.settings import use_settings
 from merchgraph.runtime.trace_file import read
 from merchgraph.tools import embedding
@@ -94,3 +95,28 @@ def test_a_critic_without_an_answer_leaves_the_draft(tmp_path: Path) -> None:
     by_name = {row.system: row for row in report.rows}
     assert by_name["Self-Refine"].metrics["success"] == by_name["zero-shot"].metrics["success"]
     assert by_name["Self-Refine"].calls > by_name["zero-shot"].calls
+
+
+def test_a_judge_that_fails_costs_a_system_its_judgement_alone(tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl.zst"
+
+    def judged(messages: Sequence[BaseMessage]) -> Answer:
+        """Knows the labelled copies, of which the use case's own holds, and no others."""
+        task = str(messages[-1].content)
+        if GOOD in task:
+            return ConnectionError("gone")
+        return {"Yes": 0.9, "No": 0.1} if "every cup" in task else {"Yes": 0.1, "No": 0.9}
+
+    with (
+        scripted({**REPLIES, "write": written(GOOD)}, name="copy") as model,
+        scripted({"judge": Always(judged)}, name="judge") as judge,
+    ):
+        made = suite(use_case(tmp_path), model, judge=str(judge), batches=1, systems="zero-shot")
+        report = asyncio.run(run_suite(made, path=file))
+    assert [row.failed for row in report.rows] == [0, 0]
+    assert [row.metrics["success"].mean for row in report.rows] == [0.5, 0.5]
+    assert all("held-out" not in row.metrics for row in report.rows)
+    replay = asyncio.run(replay_file(file))
+    assert [one.told for one in replay.differences] == []
+    assert replay.report is not None
+    assert replay.report.model_dump_json() == report.model_dump_json()

@@ -20,7 +20,7 @@ from merchgraph.evals.metrics.copies import (
     passed_by_round,
     tallies,
 )
-from merchgraph.evals.metrics.cuts import Cut, cut
+from merchgraph.evals.metrics.cuts import Cut, auc_of, cut
 from merchgraph.tools.constraints import Limits, size
 
 RULES = size("header", characters=Limits(1, 9))
@@ -61,6 +61,24 @@ def test_a_copy_that_repeats_an_example_is_no_new_one() -> None:
     assert found == {
         "success": 1, "held-out": 0.5, "code rules": 1, "distinct": 0.5, "accepted": 0.5
     }  # fmt: skip
+
+
+def test_copies_that_repeat_each_other_are_held_out_once() -> None:
+    passes: Checks = {"length": True}
+    again = [copy("one tea", passes, held=False), copy("One tea!", passes), copy("one tea", passes)]
+    found = batch_metrics(Batch(wanted=4, copies=[*again, copy("all teas", passes)]), RULES)
+    # the first is not held, so that the second repeats nothing
+    assert found["held-out"] == 0.5
+    assert found["accepted"] == 0.5
+    assert found["code rules"] == 1
+
+
+@pytest.mark.parametrize("there", [1, 0])
+def test_what_nobody_judged_is_not_called_held_out(there: int) -> None:
+    copies = [Shipped(text={"header": "tea"}, checks={"length": True, "tone": True})] * there
+    found = batch_metrics(Batch(wanted=1, copies=copies, unjudged=True), RULES)
+    assert math.isnan(found["held-out"])
+    assert (found["success"], found["code rules"]) == (there, there)
 
 
 def test_an_empty_batch_has_failed_and_repeats_nothing() -> None:
@@ -129,6 +147,13 @@ def test_one_side_alone_calibrates_nothing(holds: list[float], fails: list[float
 def test_a_score_that_is_no_number_is_refused() -> None:
     with pytest.raises(ValueError, match="not finite"):
         cut([math.nan], [0.5])
+
+
+@given(st.lists(st.floats(0, 1)), st.lists(st.floats(0, 1)))
+def test_how_scores_are_sorted_is_what_a_cut_says_of_them(
+    holds: list[float], fails: list[float]
+) -> None:
+    assert auc_of(holds, fails) == cut(holds, fails).auc
 
 
 SCORES = st.lists(st.floats(0, 1).map(lambda x: round(x, 3)), min_size=1, max_size=8)

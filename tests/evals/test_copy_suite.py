@@ -189,11 +189,13 @@ def test_another_model_may_be_the_judge(tea: str, file: Path) -> None:
         share = 0.9 if "every cup" in str(messages[-1].content) else 0.1
         return {"Yes": share, "No": 1 - share}
 
-    replies = {**REPLIES, "judge": Always(judged)}
-    with scripted(replies, name="copy") as model:
-        made = suite(tea, model, judge=str(model), systems="fail_fast J=2")
+    with (
+        scripted(REPLIES, name="copy") as model,
+        scripted({"judge": Always(judged)}, name="judge") as judge,
+    ):
+        made = suite(tea, model, judge=str(judge), systems="fail_fast J=2")
         report = asyncio.run(run_suite(made, path=file))
-        lanes = [lane for agent, lane, _ in model.script.asked if agent == "judge"]
+        lanes = [lane for _, lane, _ in judge.script.asked]
     assert set(lanes) == {"judge"}
     assert {row.metrics["held-out"].mean for row in report.rows} == {0.0}
     assert {row.metrics["success"].mean for row in report.rows} == {0.5}
@@ -203,15 +205,29 @@ def test_another_model_may_be_the_judge(tea: str, file: Path) -> None:
     assert asyncio.run(replay_file(file)).same
 
 
-def test_a_judge_that_cannot_tell_is_not_asked_of_copies(tea: str) -> None:
-    with scripted(REPLIES, name="copy") as model:
-        made = suite(tea, model, judge=str(model), systems="zero-shot")
-        report = asyncio.run(run_suite(made))
-        labelled = [agent for agent, _, _ in model.script.asked].count("judge")
+def test_a_judge_that_cannot_tell_is_not_asked_and_nothing_is_held_out(
+    tea: str, file: Path
+) -> None:
+    with (
+        scripted(REPLIES, name="copy") as model,
+        scripted({"judge": Always({"Yes": 0.9, "No": 0.1})}, name="judge") as judge,
+    ):
+        made = suite(tea, model, judge=str(judge), systems="fail_fast J=2, collect_all J=2")
+        report = asyncio.run(run_suite(made, path=file))
+        labelled = len(judge.script.asked)
     assert labelled == 7  # its own example and six of other use cases
-    assert means(report, "held-out") == means(report, "code rules")
-    assert "AUC 0.50" in report.notes[-1]
-    assert "too little to be asked" in report.notes[-1]
+    assert all("held-out" not in row.metrics for row in report.rows)
+    assert rows(report, "Held-out success") == {
+        f"{tea}, {mode}": [None] * 5 for mode in ("fail_fast", "collect_all")
+    }
+    assert rows(report, "Cost of a copy")["collect_all J=2"][4:] == [None] * 3
+    modes = rows(report, "collect_all minus fail_fast")["all"]
+    assert modes[2] is None
+    assert modes[1] == 0.5
+    assert "AUC 0.50" in report.notes[-2]
+    assert "too little to be asked" in report.notes[-2]
+    assert report.notes[-1] == "It can tell no check of Tea: held-out has no value there."
+    assert asyncio.run(replay_file(file)).same
 
 
 @pytest.mark.parametrize(
@@ -225,6 +241,10 @@ def test_a_judge_that_cannot_tell_is_not_asked_of_copies(tea: str) -> None:
         ({"use_cases": "a, a"}, r"The setting use_cases is 'a, a', but: .* each once"),
         ({"use_cases": " , "}, r"The setting use_cases is ' , ', but"),
         ({"use_cases": "nowhere.yaml"}, r"nowhere\.yaml"),
+        (
+            {"model": "vllm/Big", "judge": "VLLM/big"},
+            r"The judge is 'VLLM/big', the model that is judged",
+        ),
         ({"wish": 1}, r"There is no setting 'wish'; there are use_cases, batches, copies,"),
     ],
 )

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from merchgraph.tools.constraints import Limits
 from merchgraph.tools.copy_rules.word_lists import FUNCTION
-from merchgraph.tools.text import length, trim, words
-
-_MARKS = re.compile(r"[\s,;:&–-]+$")  # noqa: RUF001
+from merchgraph.tools.text import finished, length, trim, words
 
 
 def shortened(text: str, limits: Limits) -> str | None:
@@ -18,7 +14,7 @@ def shortened(text: str, limits: Limits) -> str | None:
     """
     if length(text) <= limits.most:
         return None
-    short = _MARKS.sub("", trim(text, limits.most))
+    short = trim(text, limits.most)
     while (said := words(short)) and said[-1] in FUNCTION:
-        short = _MARKS.sub("", short.rpartition(" ")[0])
+        short = finished(short.rpartition(" ")[0])
     return short if limits.least <= length(short) <= limits.most else None

@@ -18,6 +18,8 @@ LIMITS = Limits(10, 30)
         ("Coupons for every month of the year and of the next one", "Coupons for every month"),
         ("Cereal for kids & adults, now with chocolate", "Cereal for kids & adults"),
         ("Tea, coffee and cakes for all the family", "Tea, coffee and cakes"),
+        ("Soup for every day — and for a rainy one", "Soup for every day"),
+        ("Cheese, soup or juice / with coupons", "Cheese, soup or juice"),
         ("Ä" * 20 + " " + "ö" * 20, "Ä" * 20),
     ],
 )
