@@ -99,11 +99,17 @@ def test_no_heading_or_number_of_the_ledger_is_cut(width: int) -> None:
     assert "retries" not in shown
 
 
-def test_mishaps_get_a_column_of_the_ledger_when_there_are_any() -> None:
-    bad = Usage(calls=2, retries=3, repairs=1, failures=1)
-    shown = "\n".join(lines(ledger_table({"understand": bad}, bad)))
-    for word in ("retries", "repairs", "failures"):
-        assert word in shown
+@pytest.mark.parametrize("width", WIDTHS)
+def test_mishaps_stand_below_the_ledger_and_cut_nothing(width: int) -> None:
+    bad = USAGE.model_copy(update={"retries": 3, "repairs": 1, "cost_usd": 0.5})
+    worse = bad.model_copy(update={"retries": 2_000, "repairs": 0})
+    both = bad.model_copy(update={"retries": 2_003})
+    shown = lines(ledger_table({"understand": bad, "summarize": worse}, both), width)
+    assert "…" not in "".join(shown)
+    told = " ".join(" ".join(shown).split())
+    assert "calls prompt cached reply seconds" in told
+    assert "2003 retries (understand 3, summarize 2000) 1 repair (understand 1) $0.5000" in told
+    assert "failure" not in told
 
 
 def test_a_known_price_is_shown() -> None:
