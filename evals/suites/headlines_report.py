@@ -24,8 +24,8 @@ of both orders; the same by one order; share of answers that pick what stands fi
 share of pairs with the same pick in both orders. No pick counts half."""
 LEGEND = (
     "Share of clear pairs in which the headline with more clicks is picked; each pair is asked in both "
-    "orders. Means over pairs, with 95 % intervals by a bootstrap of whole tests; differences are paired, "
-    f"and with fewer than {FEWEST} tests none is shown."
+    "orders. Means over pairs, with 95 % intervals by a bootstrap of whole tests; differences are "
+    f"paired, and with fewer than {FEWEST} tests none is shown."
 )
 
 
