@@ -133,8 +133,9 @@ def _goods(item: Item, rare: Mapping[str, float]) -> Goods:
     catalog = ". ".join(filter(None, (item.category, item.brand)))
     said = set(words(f"{item.title} {catalog}"))
     new = set(words(item.text)) - said
-    own = {word: rare[word] for word in sorted(set(stems(item.text)))}
-    return Goods(
+    one = Goods(
         item=item.item, title=item.title, catalog=catalog, details=item.text if new else "",
-        category=item.category, brand=item.brand, rarities=own,
+        category=item.category, brand=item.brand,
     )  # fmt: skip
+    own = {word: rare[word] for word in sorted(set(stems(one.text)))}
+    return one.model_copy(update={"rarities": own})

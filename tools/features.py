@@ -23,7 +23,8 @@ from pydantic import BaseModel, ConfigDict
 
 from merchgraph.tools.copy_rules.grounding import grounded
 from merchgraph.tools.copy_rules.word_lists import FUNCTION
-from merchgraph.tools.text import length, stem, stems
+from merchgraph.tools.sizes import SIZES, without_sizes
+from merchgraph.tools.text import length, stem, stems, words
 
 Kind = Literal["type", "material", "use", "style", "audience", "occasion", "attribute"]
 Weighting = Literal["equal", "position"]
@@ -31,9 +32,8 @@ Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 SAME = 0.85  # cosine, of the digest's section 2.3
 LONGEST = 30  # characters of a feature
 _INFERRED = frozenset({"use", "audience", "occasion"})
-_VAGUE = ("product", "item", "goods", "brand", "type", "size", "miscellaneous", "other", "shop")
+_VAGUE = ("product", "item", "goods", "brand", "type", "miscellaneous", "other", "shop", *SIZES)
 _PIECE = regex.compile(r"[^\p{L}\p{M}\p{N}\s'\u2019&.-]+|\s-\s|(?<!\d)\.(?!\d)")
-_SIZE = regex.compile(r"\b\d+(?:\.\d+)?\s?(?:fl oz|oz|lb|gal|qt|pt|ct|g|kg|ml|l)\b", regex.I)
 
 
 class Feature(BaseModel):
@@ -93,13 +93,13 @@ class Cluster(BaseModel):
 def proven(claim: Claim, *, item: str, source: str) -> Feature | None:
     """The feature, if the item's text proves it.
 
-    The span stands in the text, case and white space apart. What the item is and is like is said in
-    words of the text; what it is for may be inferred, but brings no number or claim of its own. A
-    feature says more than "product", and more than a number; sizes describe the pack and are left out.
+    The span stands in the text word by word, case and marks apart, and not only in small words. What
+    the item is and is like is said in words of the text; what it is for may be inferred, but brings no
+    number or claim of its own. A feature says more than "product", a number or a size (`sizes.py`).
     """
-    text, span = next(iter(_pieces(claim.text)), ""), _flat(claim.span)
+    text = next(iter(_pieces(claim.text)), "")
     content = content_words(text)
-    if not text or not span or span not in _flat(source):
+    if not text or not content_words(claim.span) or not _stands(claim.span, source):
         return None
     if claim.kind in _INFERRED:
         if not grounded([source])({"feature": text}).passed:
@@ -115,8 +115,7 @@ def read_off(item: str, title: str, category: str, brand: str | None) -> list[Fe
     """Features by code, from the item's own fields: what it is, where it belongs, and the brand.
 
     The last level of the category says what the item is; without a category its title's beginning,
-    which is a feature in any case.
-    Empty only where no field has a word.
+    which is a feature in any case. Empty only where no field has a word beside sizes and the like.
     """
     levels = [_pieces(level) for level in category.split(">")]
     levels = [pieces for pieces in levels if pieces] or [_pieces(title)[:1]]
@@ -141,16 +140,15 @@ def read_off(item: str, title: str, category: str, brand: str | None) -> list[Fe
 def rated(feature: Feature, rarities: Mapping[str, float]) -> Feature:
     """The feature with its rarity: that of the rarest of its words, as few items have them all.
 
-    An inferred feature in words that the item does not have is as rare as the words that prove it.
+    An inferred feature in words that the item does not have is as rare as the words that prove it. Of
+    what no word is known, nothing says that it is rare: it tells the item from none.
 
     Args:
-        rarities: by stem, of the item's words; without any of the feature's it stays as it is.
+        rarities: by stem, of all words of the item.
     """
-    for text in (feature.text, feature.span):
-        known = [rarities[word] for word in content_words(text) if word in rarities]
-        if known:
-            return feature.model_copy(update={"rarity": max(known)})
-    return feature
+    said = (content_words(text) & rarities.keys() for text in (feature.text, feature.span))
+    known = [rarities[word] for word in next(filter(None, said), ())]
+    return feature.model_copy(update={"rarity": max(known, default=0.0)})
 
 
 def item_weights(items: Sequence[str], weighting: Weighting) -> dict[str, float]:
@@ -282,14 +280,16 @@ def _says_something(content: set[str]) -> bool:
     return any(not word[0].isdigit() and (len(word) > 2 or not word.isascii()) for word in telling)
 
 
-def _flat(text: str) -> str:
-    return " ".join(text.casefold().split())
+def _stands(span: str, source: str) -> bool:
+    """Whether the words of a span follow each other in the source, each a whole word."""
+    wanted, there = words(span), words(source)
+    last = len(there) - len(wanted)
+    return any(there[start : start + len(wanted)] == wanted for start in range(last + 1))
 
 
 def _pieces(text: str) -> list[str]:
     """The parts of a field that can stand in a title: "Rolls: bagels" has two."""
-    bare = _SIZE.sub(" ", text)
-    parts = (" ".join(part.split()).strip(" .-&'") for part in _PIECE.split(bare))
+    parts = (" ".join(part.split()).strip(" .-&'") for part in _PIECE.split(without_sizes(text)))
     return [
         part for part in parts if _says_something(content_words(part)) and length(part) <= LONGEST
     ]

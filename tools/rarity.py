@@ -31,23 +31,29 @@ class Seen(NamedTuple):
 
 
 def rarities(items: Items, module: Sequence[str]) -> dict[str, float]:
-    """The rarity of each word of some items, by its stem; the words are those of their `text`.
+    """The rarity of each word of some items, by its stem; of all that the shop says of them.
 
-    Of N sellable items beside these, n with the word: log((N + 1) / (n + 1)) / log(N + 1), the inverse
-    document frequency (Sparck Jones 1972, doi:10.1108/eb026526) on a scale from 0, all have it, to 1,
-    none has; and 0 also for a word that is common.
+    That is title, category, brand and text: a shop's own text need not repeat the others, and a word
+    that is in them must not seem to be in no item. Of N sellable items beside these, n with the word:
+    log((N + 1) / (n + 1)) / log(N + 1), the inverse document frequency (Sparck Jones 1972,
+    doi:10.1108/eb026526) on a scale from 0, all have it, to 1, none has; and 0 also for a word that is
+    common. A word that no other item has is the rarest: it stands in these items all the same, and a
+    word that does not stand there has no rarity at all.
 
     Raises:
         SetupError: an item that the catalogue does not have.
     """
     rows = items.get(module)
     seen = _seen(items)
-    own = _counted([(row.text, 1) for row in rows if row.item in _sellable(items)])
+    said = {
+        row.item: "\n".join((row.title, row.category, row.brand or "", row.text)) for row in rows
+    }
+    own = _counted([(said[row.item], 1) for row in rows if row.item in _sellable(items)])
     others = seen.items - own.items
     return {
         word: _rarity(seen.having.get(word, 0) - own.having.get(word, 0), others)
         for row in rows
-        for word in sorted(set(stems(row.text)))
+        for word in sorted(set(stems(said[row.item])))
     }
 
 
@@ -60,7 +66,8 @@ def _rarity(having: int, others: int) -> float:
 @lru_cache(maxsize=4)
 def _seen(items: Items) -> Seen:
     """Of the whole catalogue; a text that many items have is read once."""
-    texts = _offered(items).group_by("text", maintain_order=True).len()
+    said = pl.concat_str("title", "category", pl.col("brand").fill_null(""), "text", separator="\n")
+    texts = _offered(items).group_by(said.alias("said"), maintain_order=True).len()
     return _counted(list(texts.iter_rows()))
 
 

@@ -45,6 +45,22 @@ def test_what_is_not_sold_does_not_count() -> None:
     assert rarities(items, ["1"])["tea"] < 1
 
 
+def test_a_word_that_only_the_category_or_the_brand_has_is_as_common_as_it_is_there() -> None:
+    rows = 40
+    frame = pl.DataFrame(
+        {
+            "item": [str(n) for n in range(rows)],
+            "title": [f"Loaf {n}" for n in range(rows)],
+            "category": ["Bakery > Bread"] * rows,
+            "brand": ["acme"] * (rows - 1) + [None],
+            "text": [f"Baked at {n}" for n in range(rows)],
+        }
+    )
+    found = rarities(Items(frame), ["0"])
+    assert {found[word] for word in ("bakeri", "bread", "acm", "loaf", "bake")} == {0.0}
+    assert found["0"] == 1
+
+
 def test_in_a_small_shop_no_word_is_common() -> None:
     items = catalogue(["rye bread", *["oat bread"] * FEW, "tea"])
     assert 0 < rarities(items, ["0"])["bread"] < rarities(items, ["0"])["rye"]
