@@ -173,4 +173,7 @@ def pool_of(shop_name: str, seed: int = 0) -> Pool:
     Raises:
         SetupError: a shop without such a record, or its package is missing.
     """
-    raise SetupError(f"The shop {shop_name!r} has no pool of ads (seed {seed}) yet.")
+    from merchgraph.tools.ctr.launch import kept_pool
+    from merchgraph.tools.data.shops import shop
+
+    return kept_pool(shop(shop_name), seed)
