@@ -20,6 +20,7 @@ highest coverage wins, `rounds` = 0 revises nothing, and `feedback` withholds wh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Literal
 
@@ -31,7 +32,7 @@ from langgraph.types import Send
 from merchgraph.agents.feature_extractor import FeatureExtractor
 from merchgraph.agents.title_writer import TitleWriter
 from merchgraph.graphs import carts_choice as ends
-from merchgraph.graphs.carts_checks import Titling, checks, distinct, rules
+from merchgraph.graphs.carts_checks import TITLE, Titling, checks, distinct, rules
 from merchgraph.graphs.carts_module import (
     acceptable,
     brief_of,
@@ -53,7 +54,7 @@ from merchgraph.graphs.carts_state import (
     finished,
     result,
 )
-from merchgraph.graphs.carts_titles import revise, taken_over
+from merchgraph.graphs.carts_titles import revise, shots, taken_over
 from merchgraph.graphs.front import Watch, asked, run_graph
 from merchgraph.graphs.refine import refine_loop
 from merchgraph.runtime.errors import MerchgraphError, ModelReplyError, SetupError
@@ -82,7 +83,7 @@ async def read(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         "module", lambda: goods_of(shop(context.data), request.items), list[Goods],
         items=request.items, data=context.data,
     )  # fmt: skip
-    return {"goods": goods, "name": request.name}
+    return {"goods": goods, "name": request.name, "refined": []}
 
 
 async def extract(state: Reading, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -116,14 +117,13 @@ async def draft(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     context, brief = runtime.context, state["brief"]
     writer = TitleWriter(context.agent_model("draft"))
     written = await writer.write(brief.about, brief.cues, context.drafts, context.limits)
-    found, origins = ends.drafts(written, brief, state["features"], context)
-    return {"drafts": found, "origins": origins}
+    return _drafted(written, state, context)
 
 
 async def arbitrate(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """The title that is returned."""
     context, candidates = runtime.context, finished(state)
-    origins = state["origins"] | taken_over(candidates, state, context)
+    origins = state["origins"] | taken_over(candidates, state["shots"])
     feasible = [one for one in candidates if one.feasible]
     if feasible:
         chosen, errors = await ends.choose(state, feasible, context)
@@ -149,8 +149,16 @@ def read_each(state: State, runtime: Runtime[Context]) -> list[Send] | Literal["
 
 def refine_each(state: State) -> list[Send]:
     """One loop per draft."""
-    brief, drafts = state["brief"], state["drafts"]
-    return [Send("refine", Titling(draft=one, brief=brief, drafts=drafts)) for one in drafts]
+    brief, shown = state["brief"], state["shots"]
+    return [Send("refine", Titling(draft=one, brief=brief, shots=shown)) for one in state["drafts"]]
+
+
+def _drafted(written: Sequence[str], state: State, context: Context) -> dict[str, Any]:
+    """The drafts, and the examples for their refiners: none of the drafts, the same for all."""
+    brief = state["brief"]
+    found, origins = ends.drafts(written, brief, state["features"], context)
+    shown = shots(brief, context, [one.text[TITLE] for one in found])
+    return {"drafts": found, "origins": origins, "shots": shown}
 
 
 def _fields_alone(state: Reading, error: MerchgraphError, context: Context) -> dict[str, Any]:
@@ -163,8 +171,7 @@ def _templates(state: State, error: MerchgraphError, context: Context) -> dict[s
     heard = any(state["extracted"][one.item].answered for one in _asked(state, context))
     if not heard and not isinstance(error, ModelReplyError):
         raise SetupError(str(error))
-    found, origins = ends.drafts([], state["brief"], state["features"], context)
-    return {"drafts": found, "origins": origins}
+    return _drafted([], state, context)
 
 
 def _asked(state: State, context: Context) -> list[Goods]:

@@ -16,10 +16,11 @@ import math
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
+from merchgraph.agents.refiner import Shot
 from merchgraph.agents.relevance_judge import RelevanceJudge
 from merchgraph.graphs.carts_state import Brief, Context, Feedback, Goods
 from merchgraph.graphs.refine import Check, Refining, coded
-from merchgraph.graphs.versions import Draft, Finding, Text
+from merchgraph.graphs.versions import Finding, Text
 from merchgraph.runtime.errors import MerchgraphError, SetupError
 from merchgraph.tools.constraints import Limits, Rule, size
 from merchgraph.tools.copy_rules.grounding import grounded, supported
@@ -42,10 +43,10 @@ GROUPS: dict[str, Feedback] = {
 
 
 class Titling(Refining):
-    """The loop's state, what a title of this module is checked by, and the drafts of all loops."""
+    """The loop's state, what a title of this module is checked by, and what its refiner is shown."""
 
     brief: Brief
-    drafts: list[Draft]
+    shots: list[Shot]
 
 
 def checks(state: Titling, context: Context) -> list[Check]:

@@ -55,7 +55,7 @@ async def stand_in(brief: Brief, features: Sequence[Feature], context: Context) 
         (await check.run(text)).model_copy(update={"hard": check.hard})
         for check in by_code(brief, context)
     ]
-    return Refined.of(STAND_IN, [Round(number=0, text=text, findings=findings)], "max rounds")
+    return Refined.of(STAND_IN, [Round(number=0, text=text, findings=findings)], "by code")
 
 
 def as_draft(made: Refined) -> Draft:

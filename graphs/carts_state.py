@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from merchgraph.agents.feature_extractor import Product
+from merchgraph.agents.refiner import Shot
 from merchgraph.agents.title_writer import Limits
 from merchgraph.graphs.refine import Refinement
-from merchgraph.graphs.versions import Draft, Refined, Round, Stop
+from merchgraph.graphs.versions import Draft, Refined, Round, Stop, anew
 from merchgraph.runtime.chat import ChatModel
 from merchgraph.runtime.ledger import Call, Usage, usage_by
 from merchgraph.runtime.models import DEFAULT_MODEL, chat_model
@@ -157,13 +158,11 @@ class Choice(BaseModel):
     points: dict[str, float] = Field(default_factory=dict)
 
 
-def newest(before: Sequence[Refined], now: Sequence[Refined]) -> list[Refined]:
-    """One per id: a thread that runs again, as in Studio, replaces what its last run left."""
-    return list({refined.id: refined for refined in (*before, *now)}.values())
-
-
 class State(TypedDict, total=False):
-    """The request comes in, each node adds its part; `extracted` by item, `refined` by draft."""
+    """The request comes in, each node adds its part: `extracted` by item, `origins` by draft.
+
+    `shots` are the examples that the refiners of all drafts are shown.
+    """
 
     items: list[str]
     name: str | None
@@ -174,7 +173,8 @@ class State(TypedDict, total=False):
     chosen: list[Cluster]
     drafts: list[Draft]
     origins: dict[str, Origin]
-    refined: Annotated[list[Refined], newest]
+    shots: list[Shot]
+    refined: Annotated[list[Refined], anew]
     choice: Choice
     calls: Annotated[list[Call], operator.add]
     errors: Annotated[list[RunError], operator.add]

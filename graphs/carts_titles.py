@@ -8,7 +8,7 @@ from merchgraph.agents.refiner import Refiner, Shot
 from merchgraph.agents.title_writer import system
 from merchgraph.graphs.carts_checks import GROUPS, TITLE, Titling, requirements, rules, tidied
 from merchgraph.graphs.carts_module import plain_clusters
-from merchgraph.graphs.carts_state import Brief, Context, Origin, State
+from merchgraph.graphs.carts_state import Brief, Context, Origin
 from merchgraph.graphs.versions import Refined, Round, Text
 from merchgraph.tools.features import Feature, cover, coverage, told_by
 from merchgraph.tools.title_template import CONSIDERED, templates
@@ -59,7 +59,7 @@ async def revise(state: Titling, context: Context, source: Round) -> Text:
         source.text,
         rules=requirements(brief, context),
         faults=[line for feedback in told for line in feedback.splitlines()],
-        shots=shots(brief, context, [one.text[TITLE] for one in state["drafts"]]),
+        shots=state["shots"],
     )
     return {TITLE: tidied(text[TITLE])}
 
@@ -86,9 +86,8 @@ def shots(brief: Brief, context: Context, drafts: Sequence[str]) -> list[Shot]:
     ]
 
 
-def taken_over(candidates: Sequence[Refined], state: State, context: Context) -> dict[str, Origin]:
+def taken_over(candidates: Sequence[Refined], shown: Sequence[Shot]) -> dict[str, Origin]:
     """The candidates whose refiner gave back the title of an example: those titles are by code."""
-    shown = shots(state["brief"], context, [one.text[TITLE] for one in state["drafts"]])
     texts = {shot.better[TITLE].casefold() for shot in shown}
     return {one.id: "template" for one in candidates if one.text[TITLE].casefold() in texts}
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypedDict
 from pydantic import BaseModel, ConfigDict, Field
 
 from merchgraph.graphs.refine import Mode, Refinement, Refining
-from merchgraph.graphs.versions import Draft, Refined, Stop, Text
+from merchgraph.graphs.versions import Draft, Refined, Stop, Text, anew
 from merchgraph.runtime.chat import ChatModel
 from merchgraph.runtime.ledger import Call, Usage, usage_by
 from merchgraph.runtime.models import DEFAULT_MODEL, chat_model
@@ -103,11 +103,6 @@ class Selection(BaseModel):
 
     accepted: list[str]
     duplicates: list[str]
-
-
-def anew(old: list[Refined], new: list[Refined]) -> list[Refined]:
-    """Gather; an empty list begins afresh, for threads that run again."""
-    return [*old, *new] if new else []
 
 
 class State(TypedDict, total=False):

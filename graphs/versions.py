@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Text = dict[str, str]
 """A candidate: part -> text, as {"title": ...} or {"header": ..., "subheader": ...}."""
-Stop = Literal["passed", "no gain", "max rounds", "no answer"]
+Stop = Literal["passed", "no gain", "max rounds", "no answer", "by code"]
+"""Why a candidate was not revised further; "by code" made it, beside the loop, and nobody revises it."""
 
 
 class Finding(BaseModel):
@@ -121,6 +122,13 @@ class Refined(BaseModel):
     def version(self) -> Round:
         """The round of the best version."""
         return self.rounds[self.best]
+
+
+def anew(before: list[Refined], now: list[Refined]) -> list[Refined]:
+    """The reducer of what comes out of the loops: gather; an empty list begins afresh, for threads
+    that run again, as in Studio.
+    """
+    return [*before, *now] if now else []
 
 
 def best(rounds: Sequence[Round]) -> Round:

@@ -13,7 +13,7 @@ from blockbuster import blockbuster_ctx
 from langchain_core.messages import BaseMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
-from merchgraph.graphs import carts
+from merchgraph.graphs import carts, carts_titles
 from merchgraph.graphs.carts import Context, Request, Result
 from merchgraph.runtime.recording import recorded, replayed
 from merchgraph.runtime.scripted import Always, Replies, scripted
@@ -194,6 +194,7 @@ async def test_a_thread_that_runs_again_starts_afresh() -> None:
     again = carts.result(state)
     assert list(again.features) == ITEMS[:3]
     assert [c.id for c in again.candidates] == ["1", "2", "template"]
+    assert [one.id for one in state["refined"]] == ["1", "2", "template"]
     details = again.candidates[0].rounds[0].findings[-1].details
     assert list(details) == ITEMS[:3]
     assert again.usage.calls == 3 + 1 + 2 * 2 * 3 + 2
@@ -213,6 +214,24 @@ async def test_a_run_is_replayed_without_a_shop(
         again = await carts.arun(request, context)
     assert again.title == first.title
     assert again.candidates == first.candidates
+
+
+async def test_worked_examples_are_made_once_in_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    real = carts_titles.by_template
+
+    def counted(*args: Any, **more: Any) -> list[str]:
+        made.append(1)
+        return real(*args, **more)
+
+    monkeypatch.setattr(carts_titles, "by_template", counted)
+    with scripted(script(["Rye Bread for You", "Plum Jam for You"])) as model:
+        await carts.arun(Request(items=ITEMS), Context(model=model, drafts=2, rounds=2))
+    asked = [messages for agent, _, messages in model.script.asked if agent == "refine"]
+    shown = {tuple(str(one.content) for one in m if one.type == "ai") for m in asked}
+    assert len(asked) >= 2
+    assert [len(examples) for examples in shown] == [2]
+    assert len(made) == 1
 
 
 async def test_no_node_blocks_the_event_loop() -> None:

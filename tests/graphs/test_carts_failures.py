@@ -121,6 +121,7 @@ async def test_a_template_stands_in_where_no_candidate_keeps_the_rules() -> None
     assert not result.trimmed
     assert [c.origin for c in result.candidates] == ["model", "model", "template"]
     assert [c.feasible for c in result.candidates] == [False, False, True]
+    assert result.candidates[-1].stopped == "by code"  # in no loop, so in no last round of one
     assert result.title == result.candidates[-1].text
 
 
