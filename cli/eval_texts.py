@@ -44,9 +44,7 @@ def carts(
         "systems": systems, "seed": seed, **settings_of(pairs),
     }  # fmt: skip
     report = evaluated("carts", params, limit, record, console)
-    if as_json:
-        typer.echo(report.model_dump_json(indent=2))
-    show(report, console, html, markdown)
+    show(report, console, (html, report.html), (markdown, report.markdown), as_json=as_json)
 
 
 def copy(
@@ -75,6 +73,4 @@ def copy(
         "judge": judge, "systems": systems, "seed": seed, **settings_of(pairs),
     }  # fmt: skip
     report = evaluated("copy", params, limit, record, console)
-    if as_json:
-        typer.echo(report.model_dump_json(indent=2))
-    show(report, console, html, markdown)
+    show(report, console, (html, report.html), (markdown, report.markdown), as_json=as_json)

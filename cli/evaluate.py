@@ -13,6 +13,7 @@ from merchgraph.cli.plain import plain, teller
 from merchgraph.cli.prepare import prepare_shop
 from merchgraph.cli.progress import stages
 from merchgraph.cli.report_view import Html, Markdown, Seed, Trace, evaluated, show
+from merchgraph.runtime.errors import SetupError
 
 app = typer.Typer(help="Run an evaluation and print its table.", no_args_is_help=True)
 Targets = Annotated[
@@ -64,15 +65,17 @@ def pilot(
         int | None, typer.Option(min=1, help="Tests drawn by the seed; left out, all 1,971.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Which tests, draws and clicks.")] = 0,
+    markdown: Markdown = None,
+    as_json: AsJson = False,
 ) -> None:
     """Pilots by bandit, simulated with the real click rates of Upworthy's headlines."""
-    console = Console()
+    console = Console(quiet=as_json)
 
     from merchgraph.evals.suites import pilot as suite
 
     with stages(console) as telling:
         report = suite.run(suite.Params(limit=limit, seed=seed), progress=telling("tests"))
-    console.print(report.terminal())
+    show(report, console, (markdown, report.markdown), as_json=as_json)
 
 
 @app.command()
@@ -81,20 +84,32 @@ def headlines(
         str | None, typer.Option(help="PROVIDER/MODEL of a pairwise judge; none is asked without.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Pairs drawn by the seed.")] = None,
-    seed: Seed = 0,
+    every: Annotated[
+        bool,
+        typer.Option("--every", help="All 2,760 pairs, also those that length and ridge learn on."),
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Which pairs.")] = 0,
+    record: Trace = None,
+    markdown: Markdown = None,
+    as_json: AsJson = False,
 ) -> None:
     """Which of two real headlines got more clicks? A model's judge against length and a ridge."""
-    console = Console()
+    console = Console(quiet=as_json)
+    if record and not model:
+        raise SetupError("--record keeps what a model is asked; name one by --model.")
 
-    from merchgraph.evals.baselines.headlines import of_model
+    from merchgraph.evals.baselines.headline_model import kept, of_model
     from merchgraph.evals.suites.headlines import Params, run
     from merchgraph.runtime.models import chat_model
 
+    params = Params(limit=limit, every=every, seed=seed)
     asked = chat_model(model) if model else None
-    with stages(console) as telling:
-        judges = {str(model): of_model(asked, telling("asking"))} if asked else None
-        report = run(Params(limit=limit, seed=seed), judges=judges, progress=telling("embedding"))
-    console.print(report.terminal())
+    with stages(console) as telling, kept(record, str(model)) as recorder:
+        judges = (
+            {str(model): of_model(asked, telling("asking"), recorder=recorder)} if asked else None
+        )
+        report = run(params, judges=judges, progress=telling("embedding"))
+    show(report, console, (markdown, report.markdown), as_json=as_json)
 
 
 @app.command()
@@ -124,9 +139,7 @@ def arag(
     console = Console(quiet=as_json)
     console.print(plain(f"ARAG on {data}: {limit} cases, {systems} systems", "bold"))
     report = evaluated("arag", params, limit, record, console)
-    if as_json:
-        typer.echo(report.model_dump_json(indent=2))
-    show(report, console, html, markdown)
+    show(report, console, (html, report.html), (markdown, report.markdown), as_json=as_json)
 
 
 app.command()(eval_texts.carts)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from merchgraph.cli.plain import plain
 from merchgraph.cli.progress import stages
-from merchgraph.cli.report_view import show
+from merchgraph.cli.report_view import Html, Markdown, show
 from merchgraph.runtime.errors import SetupError
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ SHOWN = 5
 def replay(
     file: Annotated[Path, typer.Argument(help="A trace, as --record wrote it.")],
     every: Annotated[bool, typer.Option("--all", help="Show every difference.")] = False,
-    html: Annotated[Path | None, typer.Option(help="Write the report as one HTML page.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Write the table as Markdown.")] = None,
+    html: Html = None,
+    markdown: Markdown = None,
 ) -> None:
     """Run the graphs of a trace again on its tape and compare; exit code 1 where anything differs."""
     console = Console()
@@ -34,7 +34,8 @@ def replay(
     with stages(console) as telling:
         found = run_sync(replay_file(file, telling=telling))
     if found.report is not None:
-        show(found.report, console, html, markdown)
+        report = found.report
+        show(report, console, (html, report.html), (markdown, report.markdown))
     _verdict(found, console, every)
     if not found.same:
         raise typer.Exit(1)

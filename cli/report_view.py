@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 from rich.console import Console
@@ -14,6 +15,8 @@ from merchgraph.cli.progress import stages
 from merchgraph.runtime.errors import SetupError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from merchgraph.evals.report import Report
 
 Trace = Annotated[
@@ -46,14 +49,35 @@ def evaluated(
         return run_sync(run_suite(suite, limit=limit, path=record, telling=telling))
 
 
-def show(report: Report, console: Console, html: Path | None, markdown: Path | None) -> None:
+File = tuple[Path | None, Callable[[], str]]
+"""Where to write, None for nowhere, and what makes the text."""
+
+
+class Readable(Protocol):
+    """What every report can be: rows on a screen, Markdown, JSON."""
+
+    def terminal(self) -> RenderableType: ...  # noqa: D102
+
+    def markdown(self) -> str: ...  # noqa: D102
+
+    def model_dump_json(self, *, indent: int | None = None) -> str: ...  # noqa: D102
+
+
+def show(report: Readable, console: Console, *files: File, as_json: bool = False) -> None:
     """Print a report, and write it where the person wants it.
+
+    Args:
+        console: quiet where JSON is printed, which then stands alone.
+        files: a page, a table.
+        as_json: print JSON for machines.
 
     Raises:
         SetupError: a file cannot be written.
     """
+    if as_json:
+        typer.echo(report.model_dump_json(indent=2))
     console.print(report.terminal())
-    for path, text in ((html, report.html), (markdown, report.markdown)):
+    for path, text in files:
         if path is not None:
             try:
                 path.write_text(text(), encoding="utf-8")

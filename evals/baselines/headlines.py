@@ -1,4 +1,4 @@
-"""What picks the headline with more clicks: chance, length, a ridge; and a language model.
+"""What picks the headline with more clicks: chance, length, a ridge; see `headline_model.py` for models.
 
     judge = Ridge().fit(earlier).judge
     judge([("You will not believe this", "A report on soil")])        # [0.61]
@@ -9,18 +9,14 @@ Sizes: N texts, D width of a vector.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Self
 
 import numpy as np
 import polars as pl
-from langchain_core.language_models import BaseChatModel
 from numpy.typing import NDArray
 
-from merchgraph.agents.headline_judge import PairJudge
 from merchgraph.runtime.errors import SetupError
-from merchgraph.runtime.loop import run_sync
 from merchgraph.tools.data.upworthy import clear_pairs, split
 from merchgraph.tools.embedding import Embedder
 from merchgraph.tools.vectors import Progress
@@ -36,31 +32,6 @@ HELD_OUT = 0.25
 def chance(pairs: Pairs) -> list[float]:
     """Knows nothing."""
     return [0.5] * len(pairs)
-
-
-def of_model(model: BaseChatModel, progress: Progress | None = None) -> Judge:
-    """The judge that asks a model, once for each pair in the order given.
-
-    Args:
-        model: as `PairJudge` takes it.
-        progress: told after each pair.
-    """
-    agent = PairJudge(model)
-
-    async def asked(pairs: Pairs) -> list[float]:
-        done = 0
-
-        async def one(first: str, second: str) -> float:
-            nonlocal done
-            p = await agent.first(first, second)
-            done += 1
-            if progress is not None:
-                progress(done, len(pairs))
-            return p
-
-        return await asyncio.gather(*(one(*pair) for pair in pairs))
-
-    return lambda pairs: run_sync(asked(pairs))
 
 
 class Length:

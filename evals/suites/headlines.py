@@ -2,6 +2,7 @@
 
     report = run()                                               # chance, length, a ridge
     report = run(Params(limit=200), judges={"pairwise": judge})  # and a judge of your own
+    report = run(Params(every=True), judges={"pairwise": judge}) # which never learnt from any pair
     console.print(report.terminal()); report.markdown()
 
 The pairs are headlines of one test and image whose click rates differ clearly (`upworthy.clear_pairs`),
@@ -13,7 +14,7 @@ is shown. Intervals draw whole tests, since the pairs of one share headlines.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
@@ -38,7 +39,10 @@ class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Pairs, drawn by the seed; None is all 977."""
+    """Pairs, drawn by the seed; None is all."""
+    every: bool = False
+    """Judge the 1,783 pairs of the earlier weeks, too, and not the 977 of the later ones alone; length
+    and the ridge, which learn from them, are left out then."""
     week: int = upworthy.LATER
     """Begins the later part, as the data has it: 201440 is the 40th week of 2014."""
     seed: Annotated[int, Field(ge=0)] = 0
@@ -51,7 +55,7 @@ def run(
     embedder: Embedder | None = None,
     progress: Progress | None = None,
 ) -> HeadlineReport:
-    """Judge the later pairs: chance, length, the ridge, then the judges that are given.
+    """Judge the pairs: chance, length, the ridge, then the judges that are given.
 
     Args:
         params: None is `Params()`.
@@ -64,19 +68,22 @@ def run(
             gave something else than probabilities.
     """
     params = params or Params()
-    parts = upworthy.split(upworthy.load(), week=params.week)
-    pairs = upworthy.clear_pairs(parts.later)
+    if taken := {"chance", REFERENCE, RIDGE} & set(judges or {}):
+        raise SetupError(f"There is a judge {min(taken)!r} already; give yours another name.")
+    headlines = upworthy.load()
+    parts = upworthy.split(headlines, week=params.week)
+    pairs = upworthy.clear_pairs(headlines if params.every else parts.later)
     if params.limit is not None:
         order = np.random.default_rng(params.seed).permutation(pairs.height)
         pairs = pairs[np.sort(order[: params.limit])]
-    if taken := {"chance", REFERENCE, RIDGE} & set(judges or {}):
-        raise SetupError(f"There is a judge {min(taken)!r} already; give yours another name.")
-    length = Length().fit(parts.earlier)
-    ridge = Ridge(embedder).fit(parts.earlier, progress=progress)
-    known: dict[str, Judge] = {
-        "chance": chance, REFERENCE: length.judge, RIDGE: ridge.judge,
-    }  # fmt: skip
-    learnt = {"longer": length.longer, "penalty": ridge.penalty}
+    _refuse_none(pairs)
+    known: dict[str, Judge] = {"chance": chance}
+    learnt: dict[str, Any] = {}
+    if not params.every:
+        length = Length().fit(parts.earlier)
+        ridge = Ridge(embedder).fit(parts.earlier, progress=progress)
+        known |= {REFERENCE: length.judge, RIDGE: ridge.judge}
+        learnt = {"longer": length.longer, "penalty": ridge.penalty}
     report = evaluate(pairs, {**known, **(judges or {})})
     return report.model_copy(update={"params": params.model_dump() | learnt})
 
@@ -91,8 +98,7 @@ def evaluate(pairs: pl.DataFrame, judges: Mapping[str, Judge]) -> HeadlineReport
     Raises:
         SetupError: there is no pair, or a judge gave something else than probabilities.
     """
-    if not pairs.height:
-        raise SetupError("Judges need at least 1 pair of headlines, but there is none.")
+    _refuse_none(pairs)
     won = pairs["z"].to_numpy() > 0
     columns = {name: _measured(name, judge, pairs, won) for name, judge in judges.items()}
     table = [found[measure] for found in columns.values() for measure in MEASURES]
@@ -106,6 +112,14 @@ def evaluate(pairs: pl.DataFrame, judges: Mapping[str, Judge]) -> HeadlineReport
         for name, mean in means.items()
     ]
     return HeadlineReport(n=pairs.height, tests=pairs["test"].n_unique(), rows=rows)
+
+
+def _refuse_none(pairs: pl.DataFrame) -> None:
+    if not pairs.height:
+        raise SetupError(
+            "Judges need at least 1 clear pair of headlines, but there is none; give data with "
+            "more tests."
+        )
 
 
 def _measured(

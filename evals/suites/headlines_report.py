@@ -75,11 +75,18 @@ class HeadlineReport(BaseModel):
         told = "".join(f", {name} {setting(value)}" for name, value in given.items())
         return f"Real headlines: n = {self.n:,} pairs of {self.tests:,} tests{told}"
 
+    @property
+    def _compared(self) -> bool:
+        return any(row.judge == REFERENCE for row in self.rows)
+
     def _heads(self) -> list[str]:
-        return ["judge", *MEASURES.values(), f"accuracy minus {REFERENCE}", "shown"]
+        compared = [f"accuracy minus {REFERENCE}", "shown"] if self._compared else []
+        return ["judge", *MEASURES.values(), *compared]
 
     def _cells(self, row: Row) -> list[str]:
         cells = [row.judge, *(interval(row.means[measure], self.tests) for measure in MEASURES)]
+        if not self._compared:
+            return cells
         if row.judge == REFERENCE or row.difference is None:
             return [*cells, NONE, NONE]
         return [*cells, interval(row.difference, self.tests), SHOWN[row.difference.verdict]]

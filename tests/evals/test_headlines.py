@@ -132,7 +132,7 @@ def test_what_is_shown_counts_tests_and_not_pairs(tests: int, shown: str) -> Non
 
 
 def test_no_pair_is_a_sentence() -> None:
-    with pytest.raises(SetupError, match="at least 1 pair"):
+    with pytest.raises(SetupError, match="at least 1 clear pair"):
         evaluate(pairs_of(3).clear(), {"chance": chance})
 
 
@@ -185,6 +185,20 @@ def test_what_learns_has_not_seen_the_later_weeks(folder: Path) -> None:
     assert found == {"chance": 0.5, "length": 0, "ridge on embeddings": 0}
 
 
+def test_every_pair_is_judged_without_what_learns_from_some(folder: Path) -> None:
+    def likes_reports(pairs: Pairs) -> list[float]:
+        return [0.5 + 0.3 * (("report" in a) - ("report" in b)) for a, b in pairs]
+
+    report = run(Params(every=True), judges={"pairwise": likes_reports})
+    assert (report.n, report.tests) == (97, 97)
+    found = {row.judge: row.means["accuracy"].mean for row in report.rows}
+    assert found == {"chance": 0.5, "pairwise": pytest.approx(60 / 97)}
+    heads, _, first, *_ = report.markdown().splitlines()
+    assert "minus length" not in heads
+    assert heads.count("|") == first.count("|")
+    assert "every true" in report.markdown()
+
+
 def test_a_report_is_shown_and_kept(folder: Path) -> None:
     def likes_reports(pairs: Pairs) -> list[float]:
         return [0.5 + 0.3 * (("report" in a) - ("report" in b)) for a, b in pairs]
@@ -199,7 +213,10 @@ def test_a_report_is_shown_and_kept(folder: Path) -> None:
     console.print(report.terminal())
     for text in (console.file.getvalue(), report.markdown()):  # type: ignore[attr-defined]
         assert all(head in text for head in MEASURES.values())
-        assert "n = 6 pairs of 6 tests, limit 6, week 201440, seed 1, longer false" in text
+        assert (
+            "n = 6 pairs of 6 tests, limit 6, every false, week 201440, seed 1, longer false"
+            in text
+        )
         assert "ridge on embeddings" in text
     assert HeadlineReport.model_validate_json(report.model_dump_json()) == report
 
@@ -228,3 +245,4 @@ def test_the_real_later_pairs_are_judged() -> None:
     assert (length.longer, report.n, report.tests) == (True, 977, 364)
     assert report.rows[0].means["accuracy"].mean == 0.5
     assert report.rows[1].means["accuracy"].low > 0.5
+    assert run(Params(every=True)).n == 2_760
