@@ -1,8 +1,14 @@
-"""Who may judge: a text's critic inside a loop is never the judge that reports on it."""
+"""Who may judge, and what is left where a judge gives no answer."""
 
 from __future__ import annotations
 
-from merchgraph.runtime.errors import SetupError
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+from merchgraph.runtime.errors import EndpointError, ModelReplyError, SetupError
+
+T = TypeVar("T")
 
 
 def other_than(judge: str, model: str) -> None:
@@ -22,3 +28,19 @@ def other_than(judge: str, model: str) -> None:
             f"The judge is {judge!r}, the model that is judged; the critic of a loop is never its "
             "judge: name another PROVIDER/MODEL, or leave the judge out."
         )
+
+
+async def answered(asked: Sequence[Awaitable[T]]) -> list[T] | None:
+    """A judge's answers side by side; None where it gave none that can be used to one of them.
+
+    Raises:
+        BudgetError, SetupError: as the calls; no other case would be answered either.
+    """
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    answers: list[T] = []
+    for answer in found:
+        if not isinstance(answer, BaseException):
+            answers.append(answer)
+        elif not isinstance(answer, ModelReplyError | EndpointError):
+            raise answer
+    return answers if len(answers) == len(found) else None

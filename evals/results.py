@@ -140,7 +140,8 @@ class _Scores:
     @classmethod
     def of(cls, systems: Sequence[System], outcomes: Sequence[Outcome]) -> _Scores:
         cases = {case: place for place, case in enumerate(sorted({o.case for o in outcomes}))}
-        metrics = list(dict.fromkeys(name for o in outcomes for name in o.metrics))
+        fullest = sorted(outcomes, key=lambda o: -len(o.metrics))  # what is undefined leaves no gap
+        metrics = list(dict.fromkeys(name for o in fullest for name in o.metrics))
         if not metrics:
             raise SetupError("No system has answered a case, so there is nothing to report.")
         own = {system.name: set[str]() for system in systems}

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from merchgraph.evals.extra import bench
+from merchgraph.evals.metrics.ranking import auc
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.copy_rules.word_lists import FUNCTION
 from merchgraph.tools.text import stem, stems
@@ -185,7 +186,7 @@ def calibrate(reader: Reader, fit: Sequence[Pair], measure: Sequence[Pair]) -> C
     truth = _truth(measure)
     called = odds >= THRESHOLD
     measured = {
-        "auc": _auc(odds, truth), "brier": float(np.mean((odds - truth) ** 2)),
+        "auc": _auc(odds, measure), "brier": float(np.mean((odds - truth) ** 2)),
         "ece": calibration_error(odds, truth), "recall": float(called[truth == 1].mean()),
         "false_alarms": float(called[truth == 0].mean()),
     }  # fmt: skip
@@ -226,9 +227,6 @@ def _fitted(signals: Floats, truth: Floats) -> Calibration:
     return Calibration(bias=bias, cosine=cosine, words=words)
 
 
-def _auc(odds: Floats, truth: Floats) -> float:
-    with bench("The held-out judge"):
-        from scipy.stats import rankdata
-    above = float(truth.sum())
-    ranks = float(rankdata(odds)[truth == 1].sum())
-    return (ranks - above * (above + 1) / 2) / (above * (len(truth) - above))
+def _auc(odds: Floats, pairs: Sequence[Pair]) -> float:
+    scores = {f"{n}": float(one) for n, one in enumerate(odds)}
+    return auc(scores, {f"{n}" for n, pair in enumerate(pairs) if pair.true})

@@ -5,7 +5,8 @@
 A label is the name of a category that holds items: one of the last two levels of "Department >
 Category > Type". As a title it is true of an item of its own, and false of an item elsewhere: half of
 the false labels are types of the same category, a quarter categories of the same department, the rest
-from anywhere. One whose words the item's text has all the same is not used. Half of the titles join
+from anywhere. One whose words the item's text or category path has all the same is not used, so that no
+label of the item's own counts as false where its text does not name its category. Half of the titles join
 the label with another false one ("Tea & Soap"), in either order, as titles of mixed modules do. Half
 of the texts lack their category or their type: a title rarely has the catalogue's own words.
 
@@ -37,6 +38,7 @@ class Shelved(NamedTuple):
     """An item's text and where it stands."""
 
     text: str
+    path: str
     department: str
     category: str
     type: str
@@ -60,7 +62,7 @@ def pairs(
     types = {_levels(path)[-1] for path in judged}
     once = frame.unique("text", maintain_order=True)
     every = [
-        Shelved(text, levels[0], levels[-2], levels[-1])
+        Shelved(text, path, levels[0], levels[-2], levels[-1])
         for _, text, path in once.iter_rows()
         if len(levels := _levels(path)) > 1 and levels[-1] not in types
     ]
@@ -104,7 +106,8 @@ class _Half:
         return Pair(" & ".join(said), text, true)
 
     def _false(self, one: Shelved, drawn: random.Random) -> str | None:
-        there = set(stems(one.text))
+        """A label that is not true of the item as far as text and path tell; None where none is drawn."""
+        there = {*stems(one.text), *stems(one.path)}
         for _ in range(TRIES):
             places = [self._types(one), self._types(one), self._categories(one), self.labels]
             label = drawn.choice(drawn.choice(places) or self.labels or [""])

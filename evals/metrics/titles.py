@@ -1,12 +1,16 @@
 """How good one title of a module is, and how varied many titles are.
 
-    rules        the hard rules, checked again with none of the loop's code
+    rules        the hard rules, with the items' own texts as the sources of a title's words
     support      share of a title's content words that stand in the items' texts
     placed       place of a title's own module among near ones, by cosine
     distinct     share of different n-grams among all of some titles
 
-Feasible is a title that breaks no rule. A title that is too long is judged, and looked for, by what of it
-fits: a shop would show no more.
+Feasible is a title that breaks no rule. The rules are made of the same parts of `tools/` as the checks
+inside CARTS, so a fault of those parts is in both; what is independent are the sources. CARTS lets a
+title say what its features say, inferred ones too, while here every system is held to what the shop
+says of the items, and to no allow-list: beside that, words such as "for" and "your" pass.
+
+A title that is too long is judged, and looked for, by what of it fits: a shop would show no more.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ class Verdict(BaseModel):
     """What was measured of one title.
 
     Attributes:
-        truth: item -> P(the title is true of it), by the held-out judge.
+        truth: item -> P(the title is true of it), by the held-out judge; empty where it gave no answer.
         cosines: between the title and the mean item of its own module, then of each near one.
         support: see `support`.
         broken: names of the rules that it breaks.
@@ -44,12 +48,15 @@ class Verdict(BaseModel):
     broken: list[str]
 
     def metrics(self, threshold: float) -> dict[str, float]:
-        """All metrics by name, in [0, 1]; retrieval is NaN where there is no other module.
+        """All metrics by name, in [0, 1]; NaN is what was not judged, and retrieval without a module
+        beside the own one.
 
         Args:
             threshold: P from which the title counts as true of an item.
         """
-        covered = sum(odds >= threshold for odds in self.truth.values()) / len(self.truth)
+        judged = len(self.truth)
+        held = sum(odds >= threshold for odds in self.truth.values())
+        covered = held / judged if judged else math.nan
         place, among = placed(self.cosines), len(self.cosines) > 1
         feasible = not self.broken
         return {
@@ -57,7 +64,7 @@ class Verdict(BaseModel):
             "retrieval@1": float(place == 1) if among else math.nan,
             "retrieval MRR": 1 / place if among else math.nan,
             "feasible": float(feasible),
-            "feasible, C>=.8": float(feasible and covered >= 0.8),
+            "feasible, C>=.8": float(feasible and covered >= 0.8) if judged else math.nan,
             "length ok": float(LENGTH not in self.broken),
             "supported": self.support,
         }
@@ -69,7 +76,8 @@ def rules(least: int, most: int, sources: Sequence[str]) -> list[Rule]:
 
     Args:
         least, most: characters, both inclusive.
-        sources: where a title's words come from; without a word in any of them no title is feasible.
+        sources: the items' own texts, where a title's words come from; without a word in any of
+            them no title is feasible.
     """
     named = Rule("content", lambda copy: "" if _content(copy["title"]) else "it names nothing")
     length = size("title", characters=Limits(least, most)).named(LENGTH)

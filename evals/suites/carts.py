@@ -16,7 +16,6 @@ before the first case. Whatever reads the shop or embeds goes onto the tape: a r
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from merchgraph.agents.title_baselines import TitleJudge
 from merchgraph.evals.baselines.titles import Bench
+from merchgraph.evals.judges import answered, other_than
 from merchgraph.evals.metrics.title_judge import THRESHOLD, Calibration
 from merchgraph.evals.metrics.titles import Verdict
 from merchgraph.evals.suite import Answer, Case, Outcome, Progress, System
@@ -125,6 +125,7 @@ class Carts:
 
     def __post_init__(self) -> None:
         params = self.params
+        other_than(params.judge, params.model)
         kinds = kinds_of(params.kinds, get_args(Kind))
         self.shelves = Shelves(
             params.data, kinds, params.count, params.size, params.limit, params.seed
@@ -202,11 +203,10 @@ class Carts:
     async def _graph(self, plan: Plan, case: Case) -> Answer:
         context = self._context(**plan.settings)
         found: Result = await carts.arun(Request(items=case.request["items"]), context)
-        said = sorted({one.text for each in found.features.values() for one in each})
         won = next((one for one in found.candidates if one.text == found.title), None)
         more = {"feasible": found.feasible, "trimmed": found.trimmed,
                 "origin": won.origin if won else ""}  # fmt: skip
-        return await self._judged(found.title, case, found.usage, features=said, **more)
+        return await self._judged(found.title, case, found.usage, **more)
 
     async def _baseline(self, name: str, case: Case) -> Answer:
         items = case.request["items"]
@@ -245,22 +245,19 @@ class Carts:
         assert self._taped is not None, "a suite is prepared before it answers"
         return self._taped.recorder.trace.runs[run_id(case, METHOD)].end.usage
 
-    async def _judged(
-        self, title: str, case: Case, usage: Usage, *, features: Sequence[str] = (), **more: Any
-    ) -> Answer:
+    async def _judged(self, title: str, case: Case, usage: Usage, **more: Any) -> Answer:
         """The answer with the verdict on it; the judge's calls are none of the system's."""
-        work = partial(self.shelves.verdict, title, case, features, self.calibration)
+        work = partial(self.shelves.verdict, title, case, self.calibration)
         verdict: Verdict = await on_tape(
-            "verdict", work, Verdict, title=title, case=case.id, features=features,
-            limit=self.params.limit,
-        )  # fmt: skip
+            "verdict", work, Verdict, title=title, case=case.id, limit=self.params.limit
+        )
         if self.params.judge:
             with collect():
                 verdict = verdict.model_copy(update={"truth": await self._truth(title, case)})
         return Answer(value={"title": title, **more, "verdict": verdict.model_dump()}, usage=usage)
 
     async def _truth(self, title: str, case: Case) -> dict[str, float]:
-        """P of each item by the model that judges."""
+        """P of each item by the model that judges; of none where it gave no answer on one of them."""
         items, seen = case.request["items"], shown(title, self.params.limit)
         texts = await on_tape(
             "texts", partial(self.shelves.texts, items), list[str],
@@ -272,8 +269,8 @@ class Carts:
             with at(lane=item):
                 return await judge.judge(seen, text)
 
-        odds = await asyncio.gather(*map(of, items, texts))
-        return dict(zip(items, odds, strict=True))
+        odds = await answered(list(map(of, items, texts)))
+        return dict(zip(items, odds, strict=True)) if odds else {}
 
     def _context(self, **settings: Any) -> Context:
         params = self.params
@@ -290,7 +287,7 @@ def make(params: JsonObject, recorded: Sequence[Case] = ()) -> Carts:
         recorded: the cases of a trace.
 
     Raises:
-        SetupError: an unknown setting, or a wrong value.
+        SetupError: an unknown setting, a wrong value, or a judge that is the model it judges.
     """
     return Carts(checked(Params, params), recorded)
 

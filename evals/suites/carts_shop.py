@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,9 @@ from merchgraph.evals.suite import Case
 from merchgraph.graphs.carts_module import goods_of
 from merchgraph.graphs.carts_state import LEAST_CHARACTERS, Goods
 from merchgraph.runtime.errors import SetupError
+from merchgraph.tools.constraints import Rule
 from merchgraph.tools.data.shops import shop
-from merchgraph.tools.data.tables import Shop
+from merchgraph.tools.data.tables import Item, Shop
 from merchgraph.tools.embedding import Embedder
 from merchgraph.tools.modules import Kind, Module, modules
 from merchgraph.tools.text import length, trim
@@ -32,6 +34,22 @@ SPARE = 3
 """Modules that are drawn for each one that is tested; the near ones are taken from all of them."""
 PAIRS = 600
 """Of label and item, for the judge's fit, and as many for its measure."""
+
+
+class Told(NamedTuple):
+    """What verdicts read of a case; the same for all its titles, whoever wrote them.
+
+    Attributes:
+        texts: of the module's items in the catalogue, as judges read them.
+        sources: all that the shop says of each item; where a title's words have to stand.
+        hard: the rules of a title.
+        means: (modules, dimensions) direction of the case's own module, then of each near one.
+    """
+
+    texts: list[str]
+    sources: list[str]
+    hard: list[Rule]
+    means: NDArray[np.float32]
 
 
 @dataclass
@@ -49,6 +67,7 @@ class Shelves:
     size: int
     limit: int
     seed: int
+    _told: dict[str, Told] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def store(self) -> Shop:
@@ -100,34 +119,41 @@ class Shelves:
         fit, measure = pairs(self.store.items, tested, count=PAIRS, seed=self.seed)
         return calibrate(self.reader, fit, measure)
 
-    def verdict(
-        self, title: str, case: Case, features: Sequence[str], calibration: Calibration | None
-    ) -> Verdict:
+    def verdict(self, title: str, case: Case, calibration: Calibration | None) -> Verdict:
         """What is measured of a title; without a calibration no item is judged.
 
         Args:
             title: of any length; what of it fits the limit is judged and looked for.
             case: whose module it names.
-            features: texts that its words may come from beside the items' own.
             calibration: of the held-out judge.
         """
-        items = case.request["items"]
-        facts = self.store.items.get(items)
-        sources = [one.text for one in self.goods(items)]
-        seen = shown(title, self.limit)
+        told, seen = self.told(case), shown(title, self.limit)
         truth: dict[str, float] = {}
         if calibration is not None:
-            judge = HeldOutJudge(self.reader, calibration)
-            odds = judge.truth(seen, [fact.text for fact in facts])
-            truth = dict(zip(items, odds, strict=True))
-        means = np.stack([self._mean(each) for each in (items, *case.truth["near"])])
-        cosines = means @ self.embedder.embed([seen])[0] if seen.strip() else np.zeros(len(means))
+            odds = HeldOutJudge(self.reader, calibration).truth(seen, told.texts)
+            truth = dict(zip(case.request["items"], odds, strict=True))
+        cosines = np.zeros(len(told.means))
+        if seen.strip():
+            cosines = told.means @ self.embedder.embed([seen])[0]
         return Verdict(
             truth=truth,
             cosines=[round(float(cosine), 6) for cosine in cosines],
-            support=support(title, sources),
-            broken=broken(title, rules(LEAST_CHARACTERS, self.limit, [*sources, *features])),
+            support=support(title, told.sources),
+            broken=broken(title, told.hard),
         )
+
+    def told(self, case: Case) -> Told:
+        """What verdicts read of a case, made once."""
+        if case.id not in self._told:
+            items = case.request["items"]
+            sources = [_said(fact) for fact in self.store.items.get(items)]
+            self._told[case.id] = Told(
+                texts=self.texts(items),
+                sources=sources,
+                hard=rules(LEAST_CHARACTERS, self.limit, sources),
+                means=np.stack([self._mean(each) for each in (items, *case.truth["near"])]),
+            )
+        return self._told[case.id]
 
     def texts(self, items: Sequence[str]) -> list[str]:
         """The items' texts in the catalogue, as judges read them."""
@@ -149,6 +175,10 @@ class Shelves:
         mean = self.embedder.embed(self.texts(items)).mean(axis=0)
         direction: NDArray[np.float32] = mean / max(float(np.linalg.norm(mean)), 1e-12)
         return direction
+
+
+def _said(fact: Item) -> str:
+    return "\n".join(filter(None, (fact.title, fact.category, fact.brand, fact.text)))
 
 
 def shown(title: str, limit: int) -> str:

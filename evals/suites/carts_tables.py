@@ -23,16 +23,18 @@ def variety(outcomes: Sequence[Outcome], systems: Sequence[str]) -> Table:
         rows.append([
             system, len(titles), distinct(titles, 1), distinct(titles), len(set(titles)), by_code,
             sum(bool(answer.get("trimmed")) for answer in answers.values()),
+            sum(not _verdict(answer)["truth"] for answer in answers.values()),
             sum(map(_overstated, answers.values())),
         ])  # fmt: skip
     return Table(
         title="Titles of all modules together",
         columns=["system", "titles", "distinct-1", "distinct-2", "different", "by code", "cut",
-                 "called feasible, not so"],
+                 "not judged", "called feasible, not so"],
         rows=rows,
         about="distinct-n: different n-grams of words among all; by code: titles that CARTS' template "
         "made of the features and the arbiters preferred to the model's; cut: nothing was feasible; "
-        "called feasible, not so: that the check after the run does not confirm.",
+        "not judged: the held-out judge gave no answer; called feasible, not so: by CARTS, whose "
+        "features may say what no item's own text does; the check after the run asks for those texts.",
     )  # fmt: skip
 
 
@@ -65,6 +67,10 @@ def _title(answer: dict[str, object] | None) -> Cell:
 
 
 def _overstated(answer: dict[str, object]) -> bool:
+    return answer.get("feasible") is True and bool(_verdict(answer)["broken"])
+
+
+def _verdict(answer: dict[str, object]) -> dict[str, object]:
     verdict = answer["verdict"]
     assert isinstance(verdict, dict)
-    return answer.get("feasible") is True and bool(verdict["broken"])
+    return verdict

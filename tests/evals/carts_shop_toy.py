@@ -114,7 +114,6 @@ REPLIES: Replies = {
     "arbitrate": Always(arbitrated),
     "reason": Always(titled),
     "criticise": Always(json.dumps({"faults": ["It does not name Bread."]})),
-    "held-out": Always(judged),
 }
 
 

@@ -1,12 +1,15 @@
 """The CARTS suite, recorded and replayed: the same report without shop, embedder and model."""
 
 import asyncio
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.messages import BaseMessage
 
+from merchgraph.agents.feature_extractor import Extraction
 from merchgraph.evals.replay import Replay, replay_file
 from merchgraph.evals.report import Report
 from merchgraph.evals.results import Row
@@ -15,11 +18,12 @@ from merchgraph.evals.suites import carts_shop
 from merchgraph.evals.suites.carts import BASELINES, METHOD, PLANS, REFERENCE, make
 from merchgraph.graphs import carts as graph
 from merchgraph.runtime.errors import SetupError
-from merchgraph.runtime.scripted import Replies, scripted
+from merchgraph.runtime.scripted import Always, Answer, Replies, scripted
 from merchgraph.runtime.settings import use_settings
 from merchgraph.runtime.trace_file import read
 from merchgraph.tools import embedding
-from tests.evals.carts_shop_toy import REPLIES, suite, toy_shop
+from merchgraph.tools.data.tables import Items
+from tests.evals.carts_shop_toy import REPLIES, extracted, judged, suite, toy_shop
 from tests.evals.toy_suite import use_letters
 
 
@@ -133,15 +137,68 @@ def test_a_sitting_that_is_resumed_asks_nothing_twice(data: str, file: Path) -> 
 
 
 def test_another_model_may_judge_and_its_calls_are_nobodys(data: str, file: Path) -> None:
-    judge = "scripted/e"
-    report, _ = record(data, file, 2, systems="template", judge=judge)
+    with scripted({"held-out": Always(judged)}, name="j") as judge:
+        report, _ = record(data, file, 2, systems="template", judge=judge)
     assert rows(report)["template"].calls == 0
     assert rows(report)["template"].metrics["coverage"].n == 2
-    assert report.notes == ["Held-out judge: scripted/e."]
+    assert report.notes == ["Held-out judge: scripted/j."]
     agents = {call.agent for run in read(file).runs.values() for call in run.calls}
     assert "held-out" in agents
     assert "judge" not in read(file).runs
     assert play(file).same
+
+
+def test_a_model_that_is_judged_is_not_the_judge(data: str) -> None:
+    with pytest.raises(SetupError, match="the critic of a loop is never its judge"):
+        suite(data, "scripted/e", judge="scripted/e")
+
+
+def test_where_the_judge_gives_no_answer_only_what_it_judges_is_lost(data: str, file: Path) -> None:
+    asked: list[str] = []
+
+    def mute_at_first(messages: Sequence[BaseMessage]) -> Answer:
+        asked.append(str(messages[0].content))
+        return "no odds" if asked[-1] == asked[0] else judged(messages)
+
+    with scripted({"held-out": Always(mute_at_first)}, name="j") as judge:
+        report, _ = record(data, file, 2, systems="template", judge=judge)
+    method = rows(report)[METHOD]
+    assert method.failed == 0
+    assert report.metrics[0] == "coverage"
+    assert (method.metrics["coverage"].n, method.metrics["feasible, C>=.8"].n) == (1, 1)
+    assert (method.metrics["feasible"].n, method.metrics["retrieval MRR"].n) == (2, 2)
+    assert rows(report)["template"].metrics["coverage"].n == 2
+    unjudged = report.tables[0].columns.index("not judged")
+    assert {row[0]: row[unjudged] for row in report.tables[0].rows}[METHOD] == 1
+    assert play(file).same
+
+
+def test_what_only_a_feature_says_is_feasible_for_nobody(data: str, file: Path) -> None:
+    def inferred(messages: Sequence[BaseMessage]) -> Answer:
+        found = extracted(messages)
+        assert isinstance(found, Extraction)
+        [first, *_] = found.features
+        picnic = first.model_copy(update={"feature": "picnics", "kind": "use"})
+        return found.model_copy(update={"features": [picnic]})
+
+    titles = Always(json.dumps({"titles": ["Picnics for your family", "Picnics for you & us"]}))
+    replies = {**REPLIES, "extract": Always(inferred), "draft": titles}
+    report, _ = record(data, file, 2, replies, systems="CARTS J=0", rounds=2)
+    [variety, _] = report.tables
+    assert {row[0]: row[-1] for row in variety.rows}["CARTS J=0"] == 2
+    assert rows(report)["CARTS J=0"].metrics["feasible"].mean == 0
+    assert rows(report)[REFERENCE].metrics["feasible"].mean == 0
+
+
+def test_what_verdicts_read_of_a_case_is_read_once(
+    data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelves = suite(data, "scripted/e").shelves
+    case = shelves.cases()[0]
+    first = shelves.verdict("Green tea & silk for you", case, None)
+    monkeypatch.setattr(Items, "get", lambda *_: pytest.fail("the items were read again"))
+    assert shelves.verdict("Green tea & silk for you", case, None) == first
+    assert "supported words" in first.broken
 
 
 def test_the_report_says_who_judged_and_how_well(data: str, file: Path) -> None:

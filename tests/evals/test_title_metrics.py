@@ -79,6 +79,13 @@ def test_coverage_is_the_share_of_items_from_the_threshold_on() -> None:
     assert verdict([0.9], broken=["capitals"])["length ok"] == 1
 
 
+def test_what_was_not_judged_is_not_a_zero() -> None:
+    found = verdict([])
+    lost = {name for name, value in found.items() if math.isnan(value)}
+    assert lost == {"coverage", "feasible, C>=.8"}
+    assert found["feasible"] == found["retrieval@1"] == 1
+
+
 def test_a_title_in_parts_covers_what_each_part_names() -> None:
     one = JUDGE.truth("Tea", TEXTS)
     both = JUDGE.truth("Tea & Bread", TEXTS)
@@ -155,6 +162,25 @@ def test_what_is_judged_later_is_in_no_pair() -> None:
         assert "Tea goods" not in pair.title
         assert "Bread goods" not in pair.title
     assert any("classic tea" in pair.text.lower() for pair in (*fit, *measure))
+
+
+def test_no_false_pair_has_a_label_of_the_items_own_category() -> None:
+    rows = [
+        (f"{noun}{n}", f"Thing {noun[:2]}{n}", f"{shelf} > {noun} > {noun} {kind}", "opaque")
+        for shelf, nouns in SHELVES.items() for noun in nouns for n, kind in enumerate(("A", "B"))
+    ]  # fmt: skip
+    columns = ["item", "title", "category", "text"]
+    # texts name no category, and so tell nothing of what is true
+    frame = pl.DataFrame(rows, schema=columns, orient="row")
+    frame = frame.with_columns(pl.col("title").alias("text"))
+    own = {
+        text: path.split(" > ")[1:] for path, text in frame.select("category", "text").iter_rows()
+    }
+    fit, measure = pairs(Items(frame), [], count=200, seed=1)
+    false = [pair for pair in (*fit, *measure) if not pair.true]
+    assert len(false) > 10
+    for pair in false:
+        assert not set(pair.title.split(" & ")) & set(own[pair.text])
 
 
 def test_a_catalogue_without_categories_needs_a_model_that_judges() -> None:
