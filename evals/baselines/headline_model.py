@@ -43,7 +43,7 @@ def kept(path: Path | None, model: str) -> Iterator[Recorder]:
     if path is None:
         yield Unrecorded()
         return
-    file = File(path, "record_missing", params={"judge": "headlines", "model": model})
+    file = File(path, "record_missing", params={"suite": "headlines", "model": model})
     try:
         yield Taped(file)
     except BaseException:

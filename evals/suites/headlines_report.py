@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
@@ -50,23 +51,19 @@ class HeadlineReport(BaseModel):
     rows: list[Row]
 
     def terminal(self) -> RenderableType:
-        """One row per judge; a table for rich."""
-        from rich.box import SIMPLE_HEAD
+        """Who is right, then what place does to the answers; two tables for rich, one row per judge."""
         from rich.console import Group
-        from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=SIMPLE_HEAD, padding=(0, 1))
-        for head in self._heads():
-            table.add_column(head, justify="left" if head == "judge" else "right")
-        for row in self.rows:
-            table.add_row(*(Text(cell) for cell in self._cells(row)))
-        return Group(Text(self._title(), "bold"), table, Text(LEGEND, "dim"))
+        places = [name for name in MEASURES if name != "accuracy"]
+        tables = [self._table(["accuracy", *self._compared]), self._table(places)]
+        return Group(Text(self._title(), "bold"), *tables, Text(LEGEND, "dim"))
 
     def markdown(self) -> str:
-        """The same table, with how to read it."""
-        heads = self._heads()
-        lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *map(self._cells, self.rows)]
+        """One table with all of it, and how to read it."""
+        names = [*MEASURES, *self._compared]
+        lines = [["judge", *map(_head, names)], ["---", *["---:"] * len(names)]]
+        lines += [[row.judge, *(self._cell(row, name) for name in names)] for row in self.rows]
         table = [f"| {' | '.join(cells)} |" for cells in lines]
         return "\n".join([*table, "", f"{self._title()}. {LEGEND}"]) + "\n"
 
@@ -76,17 +73,32 @@ class HeadlineReport(BaseModel):
         return f"Real headlines: n = {self.n:,} pairs of {self.tests:,} tests{told}"
 
     @property
-    def _compared(self) -> bool:
-        return any(row.judge == REFERENCE for row in self.rows)
+    def _compared(self) -> list[str]:
+        return ["minus", "shown"] if any(row.judge == REFERENCE for row in self.rows) else []
 
-    def _heads(self) -> list[str]:
-        compared = [f"accuracy minus {REFERENCE}", "shown"] if self._compared else []
-        return ["judge", *MEASURES.values(), *compared]
+    def _table(self, names: Sequence[str]) -> RenderableType:
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+        from rich.text import Text
 
-    def _cells(self, row: Row) -> list[str]:
-        cells = [row.judge, *(interval(row.means[measure], self.tests) for measure in MEASURES)]
-        if not self._compared:
-            return cells
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1))
+        table.add_column("judge", no_wrap=True, overflow="fold")
+        for name in names:
+            table.add_column(_head(name), justify="right")
+        for row in self.rows:
+            cells = (self._cell(row, name) for name in names)
+            table.add_row(*map(Text, (row.judge, *cells)))
+        return table
+
+    def _cell(self, row: Row, name: str) -> str:
+        if name in MEASURES:
+            return interval(row.means[name], self.tests)
         if row.judge == REFERENCE or row.difference is None:
-            return [*cells, NONE, NONE]
-        return [*cells, interval(row.difference, self.tests), SHOWN[row.difference.verdict]]
+            return NONE
+        if name == "minus":
+            return interval(row.difference, self.tests)
+        return SHOWN[row.difference.verdict]
+
+
+def _head(name: str) -> str:
+    return MEASURES.get(name) or {"minus": f"accuracy minus {REFERENCE}", "shown": "shown"}[name]

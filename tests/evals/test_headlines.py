@@ -199,6 +199,20 @@ def test_every_pair_is_judged_without_what_learns_from_some(folder: Path) -> Non
     assert "every true" in report.markdown()
 
 
+def printed(report: HeadlineReport, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(report.terminal())
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def test_eighty_columns_cut_no_name_and_no_number(folder: Path) -> None:
+    report = run(judges={"embedded/smollm2-135m": chance}, embedder=Embedder(Words()))
+    text = printed(report, 80)
+    assert "…" not in text
+    assert text.count("embedded/smollm2-135m") == 2
+    assert "shown" in text
+
+
 def test_a_report_is_shown_and_kept(folder: Path) -> None:
     def likes_reports(pairs: Pairs) -> list[float]:
         return [0.5 + 0.3 * (("report" in a) - ("report" in b)) for a, b in pairs]
@@ -209,9 +223,7 @@ def test_a_report_is_shown_and_kept(folder: Path) -> None:
     assert (last.judge, last.means["accuracy"].mean, report.n) == ("pairwise", 1, 6)
     assert last.difference is not None
     assert last.difference.mean == 1
-    console = Console(file=io.StringIO(), width=200)
-    console.print(report.terminal())
-    for text in (console.file.getvalue(), report.markdown()):  # type: ignore[attr-defined]
+    for text in (printed(report, 200), report.markdown()):
         assert all(head in text for head in MEASURES.values())
         assert (
             "n = 6 pairs of 6 tests, limit 6, every false, week 201440, seed 1, longer false"
