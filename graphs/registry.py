@@ -28,6 +28,10 @@ GRAPHS = {
         "merchgraph.graphs.copywriting",
         "Write banner copy for a campaign: write, check, revise, select",
     ),
+    "hyper": Entry(
+        "merchgraph.graphs.hyper",
+        "Write the click model of a new ad: retrieve, read, write, validate, normalise, calibrate",
+    ),
 }
 
 
