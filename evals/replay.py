@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from merchgraph.evals.report import Report
 from merchgraph.evals.session import Telling, make, silent
 from merchgraph.evals.suite import Case, evaluate
-from merchgraph.evals.taped import Taped, TapedRun, run_id
+from merchgraph.evals.taped import Concluding, Taped, TapedRun, run_id
 from merchgraph.graphs.front import checked
 from merchgraph.graphs.registry import module
 from merchgraph.runtime.errors import MerchgraphError, SetupError, TapeError
@@ -166,6 +166,8 @@ async def _suite(player: _Player, about: Mapping[str, Any], telling: Telling) ->
     outcomes = await evaluate(
         suite, recorder=player, progress=telling("cases"), at_once=suite.at_once
     )
+    if isinstance(suite, Concluding):
+        await suite.conclude(player, outcomes)
     return Report.of(suite, outcomes, notes=suite.notes)
 
 

@@ -13,7 +13,7 @@ from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.report_text import interval
 from merchgraph.evals.results import Results, Row
 
-KINDS = {"baseline": "#8b93a1", "ablation": "#d9902f", "method": "#3b82d6"}
+KINDS = {"baseline": "#8b93a1", "ablation": "#d9902f", "method": "#3b82d6", "bound": "#4c9a6a"}
 PARTS = ("#3b82d6", "#d9902f", "#3aa17e", "#b65fcf", "#c9524e", "#7f8a99")
 """Colours of the segments; as many are drawn, the largest ones."""
 ROW, PART, AXIS, COST, LABEL = 22, 13, 36, 360, 18

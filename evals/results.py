@@ -36,7 +36,7 @@ class Row(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     system: str
-    kind: Literal["baseline", "ablation", "method"]
+    kind: Literal["baseline", "ablation", "method", "bound"]
     about: str
     metrics: dict[str, Estimate]
     difference: dict[str, Estimate]

@@ -15,7 +15,7 @@ from typing import Protocol, cast
 
 from merchgraph.evals.report import Report
 from merchgraph.evals.suite import Case, Outcome, Progress, Suite, evaluate
-from merchgraph.evals.taped import Taped
+from merchgraph.evals.taped import Concluding, Taped
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.recorder import Recorder
 from merchgraph.runtime.trace import JsonObject
@@ -24,6 +24,7 @@ SUITES = {
     "arag": "merchgraph.evals.suites.arag",
     "carts": "merchgraph.evals.suites.carts",
     "copy": "merchgraph.evals.suites.copywriting",
+    "hyper": "merchgraph.evals.suites.hyper",
 }
 """Suite -> its module, which has `make(params, recorded)`."""
 Telling = Callable[[str], Progress]
@@ -101,6 +102,9 @@ async def _outcomes(
     suite: Prepared, taped: Taped, limit: int | None, telling: Telling
 ) -> list[Outcome]:
     await suite.prepare(taped, telling("fitting"))
-    return await evaluate(
+    outcomes = await evaluate(
         suite, limit=limit, recorder=taped, progress=telling("cases"), at_once=suite.at_once
     )
+    if isinstance(suite, Concluding):
+        await suite.conclude(taped, outcomes)
+    return outcomes

@@ -62,13 +62,13 @@ class System:
     Attributes:
         name: as the report prints it; unique within the suite.
         answer: never blocks for long; raises a MerchgraphError where it has no answer.
-        kind: a baseline, the method without a part, or the method.
+        kind: a baseline, the method without a part, the method, or a bound that knows the answers.
         about: one line for the report.
     """
 
     name: str
     answer: Callable[[Case], Awaitable[Answer]]
-    kind: Literal["baseline", "ablation", "method"]
+    kind: Literal["baseline", "ablation", "method", "bound"]
     about: str = ""
 
 

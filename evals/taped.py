@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
-from merchgraph.evals.suite import Answer, Case
+from merchgraph.evals.suite import Answer, Case, Outcome
 from merchgraph.prompts.load import noting
 from merchgraph.runtime.errors import BudgetError, MerchgraphError, SetupError
 from merchgraph.runtime.ledger import Usage
@@ -60,6 +61,14 @@ class Taped:
                 take.failed(str(error) or type(error).__name__, Usage.of(error.calls))
         if failed is not None:
             raise failed
+
+
+@runtime_checkable
+class Concluding(Protocol):
+    """A suite that measures something of all answers together."""
+
+    async def conclude(self, recorder: Taped, outcomes: Sequence[Outcome]) -> None:
+        """Called once after the last case, and before `tables`; what it reads goes onto the tape."""
 
 
 def run_id(case: Case, system: str) -> str:

@@ -208,7 +208,7 @@ def _behaviour(window: Mapping[str, Doubles], gap: Doubles) -> Doubles:
 
 
 def _log(amount: Doubles, most: float) -> Doubles:
-    return np.minimum(np.log1p(amount) / np.log1p(most), 1.0)
+    return np.asarray(np.minimum(np.log1p(amount) / np.log1p(most), 1.0))
 
 
 def _people(users: pl.Series, demographics: pl.DataFrame) -> Doubles:

@@ -74,12 +74,12 @@ class Sample:
     @property
     def exposures(self) -> Doubles:
         """(n,)"""
-        return self.shown.sum(axis=0).astype(np.float64)
+        return np.asarray(self.shown.sum(axis=0), dtype=np.float64)
 
     @property
     def clicks(self) -> Doubles:
         """(n,)"""
-        return self.clicked.sum(axis=0).astype(np.float64)
+        return np.asarray(self.clicked.sum(axis=0), dtype=np.float64)
 
     @property
     def rates(self) -> Doubles:

@@ -5,8 +5,9 @@
                      other users' clicks everything is measured
 
 New ads are drawn by the seed among those with enough clicks to be measured by; that threshold looks at
-outcomes, but only decides which ads are measurable. "The product does not exist yet": products of a new ad's
-type are deleted from every history. Pool and new ads have no type in common, nor the users.
+outcomes, but only decides which ads are measurable. Products of a new ad's type are deleted from every
+history, as if they did not exist yet. Pool and new ads have no type in common, and pool and other users
+are different people.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from merchgraph.tools.data.tables import Shop
 
 Rows = NDArray[np.int64]
 
-VERSION = "1"  # raise it when the pool made of the same shop changes
+VERSION = "2"  # raise it when the pool made of the same shop changes
 L2 = 300.0
 """Chosen on pool ads only, by AUC for 30, 100, 300 and 1,000 (hyper_protocol.md, section 1)."""
 EARLY, LATE = (9, 33), (34, 53)
@@ -129,8 +130,8 @@ def launch(shop: Shop, seed: int = 0) -> Launch:
     return Launch(record, log, retired, new, early, late, held, raw.mean(axis=0), spread)
 
 
-def kept_pool(shop: Shop, seed: int) -> Pool:
-    """The pool of a launch, from the cache or else fitted and kept there.
+def kept(shop: Shop, seed: int) -> Path:
+    """The folder of a launch's pool in the cache; it is fitted and kept there if it is not there yet.
 
     Raises:
         SetupError: as `launch`, or the cache folder cannot be written.
@@ -145,8 +146,7 @@ def kept_pool(shop: Shop, seed: int) -> Pool:
                 f"The cache folder {str(folder.parent)!r} cannot be written "
                 f"({error.strerror or error}); set MERCHGRAPH_CACHE to a folder that can."
             ) from error
-        return pool
-    return Pool.load(folder)
+    return folder
 
 
 def _keep(pool: Pool, folder: Path) -> None:
@@ -170,8 +170,7 @@ def _raw(record: Mailers, log: History, visits: Rows) -> Doubles:
 
 
 def _ad(department: str, category: str, name: str) -> Ad:
-    return Ad(
-        id=f"{category} | {name}",
-        text=f"{name}. {category}. {department}",
-        group=aisle_of(department, category),
-    )
+    # of the texts that were tried, this one's nearest ads explain most of the weights of pool ads
+    aisle = aisle_of(department, category)
+    text = f"{name}. {category}. {department}. Aisle: {aisle}"
+    return Ad(id=f"{category} | {name}", text=text, group=aisle)

@@ -173,7 +173,7 @@ def pool_of(shop_name: str, seed: int = 0) -> Pool:
     Raises:
         SetupError: a shop without such a record, or its package is missing.
     """
-    from merchgraph.tools.ctr.launch import kept_pool
+    from merchgraph.tools.ctr.launch import kept
     from merchgraph.tools.data.shops import shop
 
-    return kept_pool(shop(shop_name), seed)
+    return Pool.load(kept(shop(shop_name), seed))

@@ -1,0 +1,318 @@
+"""The LLM-HYPER suite: click models for ads that nobody has seen, against what else could be done.
+
+A case is a new ad of a launch (`tools/ctr/launch.py`). AUC among held-out users comes first, since it
+needs neither an intercept nor a scale. Systems, all on the same ads:
+
+    baselines   popularity, the median of retired ads' weights (LR_cold), random and nearest ads, a ridge
+                from text to weights, and a rule (the reference): LR_cold with a constant on the own aisle
+    ablations   shots, lambda (1 is the model alone), and five levels instead of numbers
+    method      LLM-HYPER: 5 shots, lambda 0.7
+    bounds      models trained on the new ads' own clicks
+
+One generation serves all lambdas. Without a model only baselines and bounds run. What ranks ads against
+each other is measured on all of them together (`hyper_lists.py`). Whatever reads the shop goes onto the
+tape, so that a replay needs neither data nor model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from merchgraph.evals.suite import Answer, Case, Outcome, Progress, System
+from merchgraph.evals.suites.hyper_launches import BASELINES, BOUNDS, Launches, Made
+from merchgraph.evals.suites.hyper_lists import Given, Listed, listed
+from merchgraph.evals.suites.hyper_tables import gains, lists
+from merchgraph.evals.tables import Table
+from merchgraph.evals.taped import Taped, run_id
+from merchgraph.graphs import hyper
+from merchgraph.graphs.front import checked
+from merchgraph.runtime.errors import ModelReplyError, SetupError
+from merchgraph.runtime.ledger import Usage
+from merchgraph.runtime.playing import on_tape
+from merchgraph.runtime.trace import JsonObject
+from merchgraph.tools.ctr.weights import DIGITS
+
+REFERENCE = "own-aisle rule"
+METHOD = "LLM-HYPER"
+ALL = "all"
+
+
+class Params(BaseModel):
+    """What an evaluation of LLM-HYPER is about; a trace holds one of these."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str = Field(default="complete_journey", description="the shop")
+    seeds: str = Field(default="0", description="launches: users, new ads; with commas")
+    model: str = Field(
+        default="", description="PROVIDER/MODEL of all agents; none is asked without"
+    )
+    systems: str = Field(default=ALL, description="all, baselines, or names with semicolons")
+    calibrate: bool = Field(default=False, description="levels relative to an ad without text")
+
+
+class Generated(BaseModel):
+    """What the graph made of an ad, before lambda.
+
+    Attributes:
+        written: (F,) weights of the model, normalised; None where it wrote nothing usable.
+        neighbours: (F,) mean weights of the nearest ads.
+        intercept: the model's own guess.
+        consistency: share of its reasons that its weights agree with.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    written: list[float | None]
+    neighbours: list[float]
+    intercept: float | None
+    consistency: float | None
+    usage: Usage
+
+    def weights(self, share: float) -> list[float]:
+        """(F,) with this lambda."""
+        pairs = zip(self.written, self.neighbours, strict=True)
+        return [
+            near if own is None else round(share * own + (1 - share) * near, DIGITS)
+            for own, near in pairs
+        ]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A system that is the graph: what it is asked, and how much of its answer counts.
+
+    Attributes:
+        asks: settings of the graph, the same for all that share a generation.
+        share: lambda.
+    """
+
+    kind: Literal["ablation", "method"]
+    asks: dict[str, Any]
+    share: float
+
+
+def _plans() -> dict[str, Plan]:
+    written = {f"{shots} shots": {"by": "writing", "shots": shots} for shots in (0, 3, 5)}
+    asked: dict[str, dict[str, Any]] = {**written, "levels": {"by": "levels", "shots": 5}}
+    found = {
+        f"{METHOD} {name}, lambda {share:g}": Plan("ablation", asks, share)
+        for name, asks in asked.items()
+        for share in ((1, 0.7, 0.3) if name != "levels" else (1, 0.7))
+    }
+    method = found.pop(f"{METHOD} 5 shots, lambda 0.7")
+    return {**found, METHOD: Plan("method", method.asks, method.share)}
+
+
+PLANS = _plans()
+
+
+@dataclass
+class Hyper:
+    """The suite.
+
+    Attributes:
+        params: what is evaluated.
+        recorded: the cases of a trace; drawn from the shop where there are none.
+        measured: of all ads together; `conclude` finds it.
+    """
+
+    params: Params = field(default_factory=Params)
+    recorded: Sequence[Case] = ()
+    name: str = "hyper"
+    reference: str = REFERENCE
+    measured: list[Listed] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.launches = Launches(self.params.data, seeds_of(self.params.seeds))
+        self._taped: Taped | None = None
+
+    @property
+    def at_once(self) -> int:
+        """Cases at the same time: one for the embedded engine, whose one prompt cache they share."""
+        return 8 if self.params.model and not self.params.model.startswith("embedded/") else 1
+
+    def cases(self) -> Sequence[Case]:
+        """As recorded, or all new ads of all launches."""
+        return self.recorded or self.launches.cases()
+
+    async def prepare(self, recorder: Taped, progress: Progress | None = None) -> None:
+        """Nothing is fitted but the baselines, at the first question."""
+        self._taped = recorder
+
+    async def conclude(self, recorder: Taped, outcomes: Sequence[Outcome]) -> None:
+        """Measure what needs all ads."""
+        given = self._given(outcomes)
+        key = _digest({name: [list(one) for one in every] for name, every in given.items()})
+        run = f"lists {key}"
+        if recorder.recorder.mode == "replay" and run not in recorder.recorder.trace.runs:
+            return  # broken off before its last case
+        with recorder.recorder.run(run) as take:
+            work = partial(listed, self.launches, given)
+            self.measured = await on_tape("lists", work, list[Listed], models=key)
+            take.answered({"systems": len(given)}, {}, Usage())
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the numbers are, and are not."""
+        return [
+            "An ad is a product type on a store's mailer, an exposure a household's shopping in that "
+            "store and week, a click a purchase of the type: stand-ins, not click rates.",
+            "Bounds know the new ads' own clicks; everything else is known before the launch.",
+        ]
+
+    def tables(self, outcomes: Sequence[Outcome]) -> Sequence[Table]:
+        """What is recovered of the head-room, and metrics over lists of ads."""
+        names = [system.name for system in self.systems()]
+        return [gains(outcomes, names), lists(self.measured)]
+
+    def systems(self) -> Sequence[System]:
+        """Baselines, ablations, the method, bounds."""
+        everything = [*BASELINES, *(PLANS if self.params.model else ()), *BOUNDS]
+        return [self._system(name) for name in self._named(everything)]
+
+    def score(self, case: Case, answer: Answer) -> dict[str, float]:
+        """AUC first; of the method also Consistency, and the share of features that it wrote."""
+        found = {"AUC": answer.value["made"]["auc"]}
+        for name in ("consistency", "written"):
+            if answer.value.get(name) is not None:
+                found[name] = answer.value[name]
+        return found
+
+    def _named(self, everything: Sequence[str]) -> list[str]:
+        if self.params.systems == ALL:
+            return [*everything]
+        if self.params.systems == "baselines":
+            return [name for name in everything if name not in PLANS]
+        named = [name.strip() for name in self.params.systems.split(";") if name.strip()]
+        if unknown := [name for name in named if name not in everything]:
+            raise SetupError(
+                f"There is no system {unknown[0]!r}; there are all, baselines, "
+                f"{'; '.join(everything)}."
+            )
+        sources = {_source(PLANS[name]) for name in named if name in PLANS}
+        return [name for name in everything if name in {*named, *sources, REFERENCE}]
+
+    def _system(self, name: str) -> System:
+        if name in PLANS:
+            plan = PLANS[name]
+            answer = partial(self._written if name == _source(plan) else self._shrunk, plan)
+            return System(name, answer, plan.kind, "weights by a language model")
+        about = {**BASELINES, **BOUNDS}[name]
+        return System(name, partial(self._made, name), "baseline" if name in BASELINES else "bound",
+                      about)  # fmt: skip
+
+    async def _made(self, name: str, case: Case) -> Answer:
+        made = await on_tape(
+            "model", partial(self.launches.baseline, case, name), Made, case=case.id, system=name
+        )
+        return Answer(value={"made": made.model_dump()})
+
+    async def _written(self, plan: Plan, case: Case) -> Answer:
+        """By the graph with lambda 1; the other lambdas take theirs from its answer."""
+        ad, params = case.request["ad"], self.params
+        context = hyper.Context(
+            model=params.model, data=params.data, seed=case.request["seed"], share=1.0,
+            calibrate=params.calibrate and plan.asks["by"] == "levels", **plan.asks,
+        )  # fmt: skip
+        result = await hyper.arun(
+            hyper.Request(text=ad["text"], image=ad["image"], id=ad["id"]), context
+        )
+        generated = Generated(
+            written=[one.scaled if one.written is not None else None for one in result.weights],
+            neighbours=[one.neighbours for one in result.weights],
+            intercept=result.reading.intercept if result.reading else None,
+            consistency=result.consistency,
+            usage=result.usage,
+        )
+        answer = await self._answer(generated, plan, case)
+        more = generated.model_dump(exclude={"usage"})
+        return answer.model_copy(update={"value": {**answer.value, "generated": more}})
+
+    async def _shrunk(self, plan: Plan, case: Case) -> Answer:
+        """The same generation under another lambda."""
+        source = _source(plan)
+        generated = await on_tape(
+            "generated", partial(self._generated, source, case), Generated, case=case.id,
+            system=source,
+        )  # fmt: skip
+        return await self._answer(generated, plan, case)
+
+    def _generated(self, source: str, case: Case) -> Generated:
+        assert self._taped is not None, "a suite is prepared before it answers"
+        end = self._taped.recorder.trace.runs[run_id(case, source)].end
+        if end.error:
+            raise ModelReplyError(end.error)
+        return Generated.model_validate({**end.answer["generated"], "usage": end.usage})
+
+    async def _answer(self, generated: Generated, plan: Plan, case: Case) -> Answer:
+        weights = generated.weights(plan.share)
+        auc = await on_tape(
+            "auc", partial(self.launches.auc, case, weights), float, case=case.id,
+            weights=_digest(weights),
+        )  # fmt: skip
+        made = Made(weights=weights, intercept=generated.intercept, auc=auc)
+        share = sum(one is not None for one in generated.written) / len(generated.written)
+        return Answer(
+            value={"made": made.model_dump(), "consistency": generated.consistency,
+                   "written": share},
+            usage=generated.usage,
+        )  # fmt: skip
+
+    def _given(self, outcomes: Sequence[Outcome]) -> dict[str, list[Given]]:
+        """What each system gave each ad, for the ads that all of them answered."""
+        answered = [outcome for outcome in outcomes if outcome.answer]
+        systems = len({outcome.system for outcome in outcomes})
+        counts = Counter(outcome.case for outcome in answered)
+        found: dict[str, list[Given]] = {}
+        for outcome in answered:
+            if counts[outcome.case] == systems:
+                made, (seed, _, ad) = outcome.answer["made"], outcome.case.partition(": ")
+                given = Given(int(seed), ad, made["weights"], made["intercept"])
+                found.setdefault(outcome.system, []).append(given)
+        return found
+
+
+def make(params: JsonObject, recorded: Sequence[Case] = ()) -> Hyper:
+    """The suite with some settings.
+
+    Args:
+        params: fields of `Params`.
+        recorded: the cases of a trace.
+
+    Raises:
+        SetupError: an unknown setting, or a wrong value.
+    """
+    return Hyper(checked(Params, params), recorded)
+
+
+def seeds_of(text: str) -> list[int]:
+    """Seeds with commas between.
+
+    Raises:
+        SetupError: there is none, one is no whole number from 0, or stands twice.
+    """
+    named = [one.strip() for one in text.split(",") if one.strip()]
+    if not named or not all(one.isdecimal() for one in named) or len({*named}) < len(named):
+        raise SetupError(
+            f"The seeds are {text!r}; expected whole numbers with commas between, each once, "
+            f"for example 0, 1, 2."
+        )
+    return [int(one) for one in named]
+
+
+def _source(plan: Plan) -> str:
+    """The system whose generation a plan uses: the one of lambda 1."""
+    return next(name for name, one in PLANS.items() if one.asks is plan.asks and one.share == 1)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
