@@ -3,7 +3,8 @@
 Each judge sees the titles in an order of its own, since models like the first of a list: a seeded
 shuffle, turned on by an equal share for each judge (`orders`); what is left of that liking is taken
 off (`without_place`). A judge's probabilities rank the titles, and the rankings are added up by Borda
-(`borda`). Arbitration is a stage of CARTS (arXiv 2506.17765); judges, orders and count are our design.
+(`borda`), as far as the judges agree (`concordance`). Arbitration is a stage of CARTS (arXiv
+2506.17765); judges, orders and count are our design.
 """
 
 from __future__ import annotations
@@ -96,3 +97,17 @@ def borda(ballots: Sequence[Mapping[str, float]]) -> dict[str, float]:
             won = sum(1.0 if mine > theirs else 0.5 * (mine == theirs) for theirs in others)
             points[key] = points.get(key, 0.0) + won
     return points
+
+
+def concordance(points: Mapping[str, float], ballots: int) -> float:
+    """Kendall's W of the ballots behind Borda's points: 0 for none, 1 where all rank alike.
+
+    Not corrected for equal ranks within a ballot, which make it smaller (Kendall and Smith, 1939).
+
+    Args:
+        points: of `borda`, 2 titles at least.
+        ballots: how many were counted; a single one agrees with itself.
+    """
+    titles, mean = len(points), sum(points.values()) / len(points)
+    spread = sum((mine - mean) ** 2 for mine in points.values())
+    return 12 * spread / (ballots**2 * (titles**3 - titles))

@@ -73,7 +73,8 @@ def show_carts(result: Titled, console: Console) -> None:
     covered = "" if result.coverage is None else f"  covers {result.coverage:.0%} by the judge"
     title = plain(result.title, "bold green")
     console.print(Text.assemble("\n", title, (how, "yellow"), (covered, "dim")))
-    table = Table(title="Candidates", title_justify="left", box=SIMPLE_HEAD, leading=1)
+    agree = "" if result.agreement is None else f", arbiters agree {result.agreement:.2f}"
+    table = Table(title=f"Candidates{agree}", title_justify="left", box=SIMPLE_HEAD, leading=1)
     for heading, justify in CANDIDATES.items():
         table.add_column(heading, justify=justify, no_wrap=heading != "title")
     for one in result.candidates:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from merchgraph.agents.arbiter import Arbiter, borda, orders, shelf, without_place
+from merchgraph.agents.arbiter import Arbiter, borda, concordance, orders, shelf, without_place
 from merchgraph.agents.title_writer import products
 from merchgraph.graphs.carts_checks import TITLE, by_code, distinct, each, tidied
 from merchgraph.graphs.carts_state import (
@@ -68,23 +68,26 @@ async def choose(
 ) -> tuple[Choice, list[RunError]]:
     """The best of feasible candidates: Borda over the arbiters, then coverage, then brevity.
 
-    Of equal coverage by the judge that of the evidence counts first, and of equal evidence how much the
-    told features tell of the items. One that says the same as another is shown to the arbiters once.
-    Where nobody has to choose, or nobody answers, the rest decides.
+    Arbiters who contradict each other (`Context.agreement`) are a tie of all titles. Of equal coverage
+    by the judge that of the evidence counts first, and of equal evidence how much the told features tell
+    of the items. One that says the same as another is shown to the arbiters once. Where nobody has to
+    choose, or nobody answers, the rest decides.
     """
     by_text: dict[str, Refined] = {}
     for one in candidates:
         by_text.setdefault(one.text[TITLE], one)
     shown = {one.id: one for one in by_text.values()}
     points: dict[str, float] = {}
+    agreement: float | None = None
     errors: list[RunError] = []
     if len(shown) > 1 and "arbitration" not in context.without:
         titles = {key: one.text[TITLE] for key, one in shown.items()}
-        points, errors = await _arbitrate(state, titles, context)
+        points, agreement, errors = await _arbitrate(state, titles, context)
+    heard = points if (agreement or 0.0) >= context.agreement else {}
     won = max(
-        shown.values(), key=lambda one: (points.get(one.id, 0.0), *_merit(one, state["brief"]))
+        shown.values(), key=lambda one: (heard.get(one.id, 0.0), *_merit(one, state["brief"]))
     )
-    return Choice(id=won.id, title=won.text[TITLE], points=points), errors
+    return Choice(id=won.id, title=won.text[TITLE], points=points, agreement=agreement), errors
 
 
 def trimmed(candidates: Sequence[Refined], context: Context) -> Choice:
@@ -98,7 +101,8 @@ def trimmed(candidates: Sequence[Refined], context: Context) -> Choice:
 
 async def _arbitrate(
     state: State, titles: Mapping[str, str], context: Context
-) -> tuple[dict[str, float], list[RunError]]:
+) -> tuple[dict[str, float], float | None, list[RunError]]:
+    """Borda's points, how far the arbiters agree (None where nobody answered), and who failed."""
     about, model = _shelf(state), context.agent_model("arbitrate")
     asked = [
         Arbiter(model).judge(about, {key: titles[key] for key in order})
@@ -107,7 +111,9 @@ async def _arbitrate(
     answers = await each(asked)
     ballots = [answer for answer in answers if not isinstance(answer, MerchgraphError)]
     failed = [answer for answer in answers if isinstance(answer, MerchgraphError)]
-    return borda(without_place(ballots)), [RunError.of("arbitrate", "", error) for error in failed]
+    points = borda(without_place(ballots))
+    agreement = concordance(points, len(ballots)) if ballots else None
+    return points, agreement, [RunError.of("arbitrate", "", error) for error in failed]
 
 
 def _shelf(state: State) -> str:

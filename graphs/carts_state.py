@@ -65,6 +65,9 @@ class Context(Refinement):
     judges: int = Field(
         default=3, ge=1, le=9, description="arbiters, each with an order of its own"
     )
+    agreement: float = Field(
+        default=0.7, ge=0, le=1, description="Kendall's W from which on the arbiters are heard"
+    )
     allow: list[str] = Field(
         default_factory=list, description="words that a title may use whatever the items are"
     )
@@ -150,12 +153,14 @@ class Choice(BaseModel):
     Attributes:
         id: of the candidate whose title it is, cut or not.
         points: Borda's by candidate; empty where nobody had to choose.
+        agreement: Kendall's W of the arbiters' rankings; None where there are none.
     """
 
     id: str
     title: str
     trimmed: bool = False
     points: dict[str, float] = Field(default_factory=dict)
+    agreement: float | None = None
 
 
 class State(TypedDict, total=False):
@@ -214,6 +219,7 @@ class Result(BaseModel):
         feasible: whether it keeps every hard rule.
         trimmed: no candidate kept the rules, and code cut this one to the limit.
         coverage: as the candidate's, before it was cut.
+        agreement: Kendall's W of the arbiters' rankings; None where nobody had to choose.
         features: by item, in the order of the request.
         clusters: the chosen ones; empty without features.
         errors: the branches that failed and what the run did without.
@@ -224,6 +230,7 @@ class Result(BaseModel):
     feasible: bool
     trimmed: bool
     coverage: float | None
+    agreement: float | None
     candidates: list[Candidate]
     features: dict[str, list[Feature]]
     clusters: list[Cluster]
@@ -264,6 +271,7 @@ def result(state: Mapping[str, Any], context: Context | None = None) -> Result:
         feasible=won.feasible and not choice.trimmed,
         trimmed=choice.trimmed,
         coverage=won.coverage,
+        agreement=choice.agreement,
         candidates=candidates,
         features=features,
         clusters=state["chosen"],

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merchgraph.agents.arbiter import Arbiter, borda, orders, shelf, without_place
+from merchgraph.agents.arbiter import Arbiter, borda, concordance, orders, shelf, without_place
 from merchgraph.agents.feature_extractor import MOST, Extraction, FeatureExtractor, Product
 from merchgraph.agents.relevance_judge import RelevanceJudge
 from merchgraph.agents.title_writer import Limits, TitleWriter, features, products
@@ -158,3 +158,17 @@ def test_a_judge_that_goes_by_the_titles_is_heard_beside_a_liking_for_a_place() 
 def test_each_ballot_gives_the_same_number_of_points(rows: list[list[float]]) -> None:
     points = borda([dict(zip("abc", row, strict=True)) for row in rows])
     assert sum(points.values()) == pytest.approx(3 * len(rows))
+
+
+@settings(max_examples=60)
+@given(order=st.permutations("abcd"), judges=st.integers(1, 9))
+def test_judges_who_rank_alike_agree_wholly(order: list[str], judges: int) -> None:
+    ballots = [{key: float(place) for place, key in enumerate(order)}] * judges
+    assert concordance(borda(ballots), judges) == pytest.approx(1.0)
+
+
+def test_judges_who_contradict_each_other_do_not_agree() -> None:
+    up, down = {"a": 3.0, "b": 2.0, "c": 1.0}, {"a": 1.0, "b": 2.0, "c": 3.0}
+    assert concordance(borda([up, down]), 2) == 0.0
+    assert concordance(borda([up, up, down]), 3) == pytest.approx(1 / 9)
+    assert concordance(borda([{"a": 1.0, "b": 2.0}] * 2 + [{"a": 2.0, "b": 1.0}]), 3) < 0.7

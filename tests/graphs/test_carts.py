@@ -16,7 +16,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from merchgraph.graphs import carts, carts_titles
 from merchgraph.graphs.carts import Context, Request, Result
 from merchgraph.runtime.recording import recorded, replayed
-from merchgraph.runtime.scripted import Always, Replies, scripted
+from merchgraph.runtime.scripted import Always, Answer, Replies, scripted
 from tests.graphs.carts_shop import GOOD, ITEMS, script, true_of
 from tests.graphs.carts_shop import corner_carts as corner_carts
 
@@ -150,6 +150,23 @@ async def test_without_arbitration_the_highest_coverage_wins() -> None:
     result = await ran(replies, drafts=3, rounds=0, without=["arbitration"])
     assert result.title == "Bread, Spreads & Tea"
     assert {c.points for c in result.candidates} == {None}
+
+
+async def test_arbiters_are_heard_where_they_agree_and_else_the_highest_coverage_wins() -> None:
+    titles = ["Bread & Rolls", "Bread, Spreads & Tea", "Honey for You"]
+
+    def likes(messages: Sequence[BaseMessage]) -> Answer:
+        [line] = [row for row in str(messages[-1].content).splitlines() if "Honey for" in row]
+        return {label: 0.8 if line.startswith(label) else 0.1 for label in "ABC"}
+
+    agreed = await ran(script(titles, arbitrate=Always(likes)), drafts=3, rounds=0)
+    assert agreed.title == "Honey for You"
+    assert agreed.agreement is not None
+    assert agreed.agreement >= 0.7
+    apart = await ran(script(titles), drafts=3, rounds=0)  # each likes another one: the first
+    assert apart.agreement == 0.0
+    assert apart.title == "Bread, Spreads & Tea"
+    assert {c.points for c in apart.candidates} == {3.0}
 
 
 async def test_the_writers_sample_and_the_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
