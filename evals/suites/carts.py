@@ -92,6 +92,7 @@ PLANS: dict[str, Plan] = {
     "CARTS without arbitration": Plan(
         "ablation", "the highest coverage wins", {"without": ["arbitration"]}
     ),
+    "CARTS always arbitrated": Plan("ablation", "also if arbiters differ", {"agreement": 0.0}),
     "CARTS length feedback": Plan("ablation", "no word on relevance", {"feedback": ["length"]}),
     "CARTS relevance feedback": Plan("ablation", "no word on length", {"feedback": ["relevance"]}),
     "CARTS J=0": Plan("ablation", "without refinement", {"rounds": 0}),

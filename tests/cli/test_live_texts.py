@@ -45,8 +45,8 @@ def titled(rounds: list[Round], **more: Any) -> Titled:
                     coverage=0.5, points=None, rounds=rounds, stopped="max rounds")  # fmt: skip
     fields: dict[str, Any] = {
         "name": None, "title": one.text, "feasible": True, "trimmed": False, "coverage": 0.5,
-        "candidates": [one], "features": {}, "clusters": [], "errors": [], "usage": Usage(),
-        "usage_by_agent": {},
+        "agreement": None, "candidates": [one], "features": {}, "clusters": [], "errors": [],
+        "usage": Usage(), "usage_by_agent": {},
     }  # fmt: skip
     return Titled(**fields | more)
 
