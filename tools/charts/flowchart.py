@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 PER_ROW, MERGED_PER_ROW = 6, 5
 MARGIN = 14
-PADDING = 6
+PADDING = 5
 ARROW, LABELLED_ARROW = 26, 52  # pixels between two boxes of a row
-BETWEEN_ROWS = 22
+BETWEEN_ROWS = 20
 TALLEST = 150
 HARD = "\u00a0"  # a space at which no line breaks
 SIZES = (14, 13, 12, 11, 10, 9, 8, 7)

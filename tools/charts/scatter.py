@@ -14,13 +14,14 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from merchgraph.tools.charts.events import EventTable
-from merchgraph.tools.charts.sheet import HEIGHT, INK, SHADES, WIDTH, Pen, blank, line_px, pen
+from merchgraph.tools.charts.sheet import HEIGHT, INK, LINE, SHADES, WIDTH, Pen, blank, line_px, pen
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SIZE = 14.0
+CLOSE = 1.15  # height of a line of a name, in heights of the font
 MARGIN = 16
 NARROWEST, WIDEST = 150, 330  # pixels of a name; more where its two lines need it
 TICK = 8  # pixels from an axis to its labels
@@ -63,7 +64,7 @@ def scatter(table: EventTable, variants: Collection[str] = ()) -> Figure:
 
 def _fitting(row: float) -> float:
     """The largest size at which two lines stay apart from those of the next row, in points."""
-    return min(SIZE, row / (2 * line_px(1)))
+    return min(SIZE, row / (2 * CLOSE * line_px(1) / LINE))
 
 
 def _labels(writer: Pen, items: Sequence[str], size: float) -> list[list[str]]:

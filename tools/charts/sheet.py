@@ -29,6 +29,8 @@ INK = "#1a1a1a"
 BOX = "#f3f6fa"
 # Okabe and Ito's colours, which people with any colour vision tell apart; yellow is too pale on white
 SHADES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+PLACEHOLDERS = ("Last Resort", "cm", "STIXSize", "STIXNon")
+"""Fonts of Matplotlib that have a box for every sign, or another sign in its place."""
 LEVELS = 24
 """Of each colour on its way to white, in the PNG's palette: it has a third of the bytes of one without,
 and they travel with each request."""
@@ -191,6 +193,8 @@ def pen(*texts: str) -> Pen:
     for entry in sorted(fonts.fontManager.ttflist, key=lambda entry: (entry.name, entry.fname)):
         if not missing:
             break
+        if entry.name.startswith(PLACEHOLDERS):
+            continue
         if entry.name not in family and (held := missing & _signs(entry.fname)):
             family.append(entry.name)
             missing -= held
