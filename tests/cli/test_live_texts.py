@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
 
 from merchgraph.cli.live_texts import LONGEST, Drafts, show_carts, show_copies, verdicts, words
@@ -31,7 +32,7 @@ def event(lane: str, number: int, header: str = LONG, **more: Any) -> dict[str, 
 def printed(show: Callable[[Console], object], width: int = 80) -> str:
     file = io.StringIO()
     show(Console(file=file, width=width))
-    assert all(len(line) <= width for line in file.getvalue().splitlines())
+    assert all(cell_len(line) <= width for line in file.getvalue().splitlines())
     return file.getvalue()
 
 
