@@ -44,14 +44,15 @@ def recall(
 ) -> None:
     """What each source of candidates finds in the whole catalogue, which caps what ranking can do."""
     console = Console()
-    prepare_shop(data, console, teller(console))
 
     from merchgraph.evals.session import make
     from merchgraph.evals.suite import draw
     from merchgraph.evals.suites import arag_recall as suite
     from merchgraph.tools.data.shops import shop
 
-    cases = make("arag", {"data": data, "targets": targets, "seed": seed}).cases()
+    asked = make("arag", {"data": data, "targets": targets, "seed": seed})
+    prepare_shop(data, console, teller(console))
+    cases = asked.cases()
     with stages(console) as telling:
         rows = suite.recall_of_sources(
             shop(data), draw(cases, limit=limit), progress=telling("cases")
@@ -88,7 +89,7 @@ def headlines(
         bool,
         typer.Option("--every", help="All 2,760 pairs, also those that length and ridge learn on."),
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Which pairs.")] = 0,
+    seed: Seed = 0,
     record: Trace = None,
     markdown: Markdown = None,
     as_json: AsJson = False,

@@ -27,18 +27,24 @@ Trace = Annotated[
 ]
 Html = Annotated[Path | None, typer.Option(help="Write the report as one HTML page.")]
 Markdown = Annotated[Path | None, typer.Option(help="Write the table as Markdown.")]
-Seed = Annotated[int, typer.Option(help="What is drawn: cases, targets, slates, samples.")]
+Seed = Annotated[int, typer.Option(min=0, help="What is drawn: cases, targets, slates, samples.")]
 
 
 def evaluated(
     name: str, params: dict[str, Any], limit: int | None, record: Path | None, console: Console
 ) -> Report:
-    """Run a suite; what is None in `params` has its default."""
+    """Run a suite; what is None in `params` has its default.
+
+    Raises:
+        SetupError: a setting is wrong, before any work is done; or the trace holds something else.
+    """
     # imported after the first line is on the screen, since LangGraph takes a second
     from merchgraph.evals.session import make, run_suite
     from merchgraph.runtime.loop import run_sync
     from merchgraph.runtime.models import endpoint
 
+    if not params.get("systems", "all").strip(", "):
+        raise SetupError("--systems names no system; give all, or names with commas.")
     suite = make(name, {key: value for key, value in params.items() if value is not None})
     suite.systems()  # a wrong name is said before any work is done, of a system as of a model
     for model in filter(None, (params.get("model"), params.get("judge"))):

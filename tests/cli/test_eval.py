@@ -18,6 +18,7 @@ from tests.cli.conftest import environment
 from tests.evals.toy_suite import REPLIES, toy_shop, use_letters
 
 ROOT = Path(__file__).parents[2]
+SEEDED = ("arag", "carts", "copy", "recall", "headlines", "pilot")
 SYSTEMS = "own frequency, ARAG + tools"
 Typed = Callable[..., Any]
 
@@ -99,6 +100,7 @@ def test_a_wrong_option_is_one_sentence(
     ("words", "told"),
     [
         (["arag", "--limit", "-3"], "should be greater than or equal to 1"),
+        *[([verb, "--seed", "-1"], "should be greater than or equal to 0") for verb in SEEDED],
         (["arag", "--limit", "many"], "unable to parse string as an integer"),
         (["arag", "--wish", "x"], "No such option"),
         (["cartz"], "No such command 'cartz'"),

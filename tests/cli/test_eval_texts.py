@@ -10,6 +10,9 @@ import pytest
     [
         (("copy", "--use-cases", "zzz"), "zzz"),
         (("copy", "--systems", "oracle"), "There is no system 'oracle'; there are"),
+        (("copy", "--systems", " , "), "--systems names no system; give all, or names"),
+        (("arag", "--systems", ""), "--systems names no system; give all, or names"),
+        (("recall", "--targets", "best"), "The setting targets is 'best', but: input should be"),
         (("copy", "--set", "wish=1"), "There is no setting 'wish'; there are use_cases,"),
         (("copy", "--copies", "51"), "The setting copies is 51, but: "),
         (("carts", "--systems", "oracle"), "There is no system 'oracle'; there are"),
