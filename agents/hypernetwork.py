@@ -30,10 +30,14 @@ LEVELS: tuple[Level, ...] = ("--", "-", "0", "+", "++")
 
 AD = 600
 """Longest text of an ad in a prompt, in characters."""
-LINE = 160
+LINE = 100
 """Longest text in a reply, for servers that constrain."""
-MOST_REASONS = 6
-TOKENS_READ, TOKENS_REASON, TOKENS_WEIGHT = 320, 90, 24
+MOST_REASONS = 4
+HUNDREDTHS = 100
+"""Weights are told and written in hundredths: whole numbers, which small models end in time."""
+LARGEST = 100
+"""What a server that constrains may write: 1 per standard deviation, more than any ad ever had."""
+TOKENS_READ, TOKENS_REASON, TOKENS_WEIGHT = 240, 80, 24
 
 
 class _Told(BaseModel):
@@ -142,7 +146,7 @@ class Reason(BaseModel):
 
 
 class Written(BaseModel):
-    """A reply as it came: key -> whatever stands there; any key, any JSON value."""
+    """A reply as it came: any key -> its weight in log-odds, or whatever JSON value stands there."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -189,9 +193,11 @@ class Hypernetwork:
             reasons=min(MOST_REASONS, count),
         )
         limit = TOKENS_REASON * min(MOST_REASONS, count) + TOKENS_WEIGHT * count
-        return await ask(
+        reply = await ask(
             self.model, brief.conversation(task), _schema(names), agent="write", max_tokens=limit
         )
+        weights = {key: _weight(value) for key, value in reply.weights.items()}
+        return reply.model_copy(update={"weights": weights})
 
     async def level(
         self, brief: Brief, feature: Known, *, calibrate: bool = False
@@ -252,7 +258,17 @@ def _line(feature: Known) -> str:
 
 
 def _numbers(weights: Sequence[float]) -> str:
-    return " ".join(f"{weight:+.2f}" for weight in weights)
+    return " ".join(f"{round(weight * HUNDREDTHS):+d}" for weight in weights)
+
+
+def _weight(written: JsonValue) -> JsonValue:
+    """Log-odds from hundredths; what is no number as it stands."""
+    if isinstance(written, bool) or not isinstance(written, int | float):
+        return written
+    try:
+        return written / HUNDREDTHS
+    except OverflowError:  # a whole number of a thousand digits
+        return None
 
 
 @cache
@@ -271,7 +287,7 @@ def _schema(names: tuple[str, ...]) -> type[Written]:
 
     def exactly(schema: dict[str, Any]) -> None:
         schema.clear()
-        number = {"type": "number"}
+        number = {"type": "integer", "minimum": -LARGEST, "maximum": LARGEST}
         schema |= {"type": "object", "properties": dict.fromkeys(names, number)}
         schema |= {"required": list(names), "additionalProperties": False}
 

@@ -70,6 +70,7 @@ from merchgraph.tools.ctr.weights import (
 __all__ = ["Context", "Request", "Result", "arun", "build", "graph", "result", "run"]
 
 RETRIEVE_TIMEOUT_S = 900.0  # the first run on a shop trains the models of its retired ads
+BAD_REPLY = ModelReplyError.__name__
 WRITE_TIMEOUT_S = 900.0  # a thousand tokens, from a model that runs on the processor
 
 
@@ -165,8 +166,8 @@ async def write(state: Writing, runtime: Runtime[Context]) -> dict[str, Any]:
 async def validate(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """What of the replies can be used."""
     parts = state["parts"]
-    kinds = {error.kind for error in state["errors"]}
-    if not parts and ModelReplyError.__name__ not in kinds:
+    heard = parts or state["reading"] or any(error.kind == BAD_REPLY for error in state["errors"])
+    if not heard:
         raise SetupError(state["errors"][-1].message)  # nobody answered at all
     found = Checked()
     for part in parts:
@@ -186,12 +187,12 @@ async def normalise_(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 async def calibrate(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """The intercept."""
-    near, pool = state["retrieved"].neighbours, runtime.context.pool
+    near, context = state["retrieved"].neighbours, runtime.context
     wanted = rate(np.array([one.rate for one in near]), [one.cosine for one in near])
     weights, wanted = state["normalised"].weights, round(wanted, DIGITS)
 
     def work() -> Calibration:
-        logits = pool_of(**pool).users @ np.array(weights)
+        logits = pool_of(context.data, context.seed).users @ np.array(weights)
         b, start = intercept(logits, wanted), first_guess(logits, wanted)
         return Calibration(
             wanted=wanted, start=start, started=round(predicted(logits, start), DIGITS), intercept=b,
@@ -199,7 +200,7 @@ async def calibrate(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         )  # fmt: skip
 
     found = await on_tape(
-        "calibrate", work, Calibration, weights=weights, wanted=wanted, context=pool
+        "calibrate", work, Calibration, weights=weights, wanted=wanted, context=context.pool
     )
     return {"calibration": found}
 

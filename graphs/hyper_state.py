@@ -29,7 +29,7 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     text: str = Field(
-        default="an advertisement for organic baby food pouches: apple, pear and spinach",
+        default="Organic baby food pouches with apple, pear and spinach",
         min_length=1, max_length=10_000, description="what the ad says",
     )  # fmt: skip
     image: str = Field(

@@ -19,7 +19,7 @@ from merchgraph.tools.vectors import Floats
 from tests.tools.ctr.small_pool import NAMES, small_pool
 
 AD = Request(id="new", text="an advertisement for green tea")
-GOOD = {"aisle: tea": 0.5, "aisle: baby": -0.1, "trips": 0.1, "price tier": 0.05, "children": -0.02}
+GOOD = {"aisle: tea": 50, "aisle: baby": -10, "trips": 10, "price tier": 5, "children": -2}
 REASON = {"feature": "aisle: tea", "direction": "+", "strength": 3, "because": "they drink tea"}
 READING = {
     "visual": "", "offer": "green tea", "audience": "tea drinkers", "intercept": -3.5, "confidence": 0.7,
@@ -43,7 +43,7 @@ class Vectors:
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pool that the graph finds under every name."""
-    monkeypatch.setattr(hyper, "pool_of", lambda data, seed: small_pool())
+    monkeypatch.setattr(hyper, "pool_of", lambda shop_name, seed=0: small_pool())
     monkeypatch.setattr(hyper, "AdVectors", Vectors)
 
 
