@@ -17,7 +17,7 @@ from rich.table import Table
 from merchgraph.cli.plain import plain
 from merchgraph.runtime.errors import MerchgraphError
 from merchgraph.runtime.log import HIDDEN, redact
-from merchgraph.runtime.settings import settings
+from merchgraph.runtime.settings import settings, use_settings
 
 PACKAGES = {
     "langgraph": "pip install merchgraph",
@@ -31,6 +31,13 @@ PACKAGES = {
     "langgraph-cli": "pip install 'merchgraph[studio]'",
 }
 OPTIONAL = ("langgraph-cli",)
+MOST_ASKED = 3
+"""Models of a server that are shown pictures; a long list is of a hosted API, where each costs."""
+SIGHTS = {
+    "sees": "sees pictures",
+    "takes": "takes pictures but does not tell them apart",
+    "refuses": "reads text only",
+}
 MARKS = {"ok": "[green]✓[/]", "off": "[dim]-[/]", "broken": "[red]✗[/]"}
 
 
@@ -97,6 +104,7 @@ async def _embedded() -> Finding:
     from langchain_core.messages import HumanMessage
 
     from merchgraph.runtime.models import DEFAULT_MODEL, chat_model
+    from merchgraph.runtime.seeing import sight
     from merchgraph.runtime.structured import choose, follows_schema
 
     try:
@@ -107,7 +115,9 @@ async def _embedded() -> Finding:
         return Finding("broken", DEFAULT_MODEL, str(error))
     schema = "follows schemas" if follows else "IGNORES schemas"
     return Finding(
-        "ok" if follows else "broken", DEFAULT_MODEL, f"{schema}, gives log-probabilities"
+        "ok" if follows else "broken",
+        DEFAULT_MODEL,
+        f"{schema}, gives log-probabilities, {SIGHTS[await sight(model)]}",
     )
 
 
@@ -140,7 +150,21 @@ async def _served(provider: Literal["vllm", "openai"]) -> Finding:
         return Finding("off", name, f"{shown} does not answer ({why}); set {address}")
     except ValueError:
         return Finding("off", name, f"{shown} gives no list of models; set {address}")
-    return Finding("ok", name, f"{shown} serves {', '.join(models) or 'no model'}")
+    few = len(models) <= MOST_ASKED
+    with use_settings(attempts=1):  # who is asked what there is wants to know it now
+        told = [f"{one}{await _sight(provider, one) if few else ''}" for one in models]
+    return Finding("ok", name, f"{shown} serves {', '.join(told) or 'no model'}")
+
+
+async def _sight(provider: str, model: str) -> str:
+    """In brackets what the model does with pictures; it is asked about some of one colour."""
+    from merchgraph.runtime.models import chat_model
+    from merchgraph.runtime.seeing import sight
+
+    try:
+        return f" ({SIGHTS[await sight(chat_model(f'{provider}/{model}'))]})"
+    except MerchgraphError:
+        return " (gave no answer when shown a picture)"
 
 
 async def _listed(url: str, key: str) -> list[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
 import aiologic
@@ -26,6 +26,8 @@ from merchgraph.runtime.trace import JsonObject
 JsonSchema = dict[str, Any]
 Constrain = Callable[[str, JsonSchema], dict[str, Any]]
 """(schema name, JSON schema) -> fields of the request body that make the server follow it."""
+Sight = Literal["sees", "takes", "refuses"]
+"""Of pictures a server tells them apart, takes them and does not, or answers them with an error."""
 
 Session = AsyncGenerator[BaseChatModel, None]
 
@@ -52,6 +54,7 @@ class Endpoint:
         top_logprobs: candidates of one token that it reports at most.
         uncached: request body fields that switch its prompt cache off.
         follows_schema: what the start-up probe found (`structured.py`); None before it ran.
+        sight: whether it sees pictures, as the probe of `seeing.py` found; None before it ran.
         probing: held by the one request that probes.
         library: answers in place of a server.
     """
@@ -64,6 +67,7 @@ class Endpoint:
     uncached: Mapping[str, Any] = field(default_factory=dict)
     address: str = ""
     follows_schema: bool | None = None
+    sight: Sight | None = None
     library: Answering | None = None
     probing: aiologic.Lock = field(default_factory=aiologic.Lock, repr=False)
     _opening: aiologic.Lock = field(default_factory=aiologic.Lock, repr=False)

@@ -118,7 +118,7 @@ def library_endpoint(name: str, path: str, model: str) -> Endpoint:
     follows = all(fact.get("follows_schema", True) for fact in facts)
     return Endpoint(
         name=name, open=_no_server, constrain=response_format, limiter=Limiter(name, 1),
-        follows_schema=follows, library=library,
+        follows_schema=follows, sight="sees", library=library,
     )  # fmt: skip
 
 

@@ -119,6 +119,7 @@ def _embedded_endpoint(name: str, model: str, budget: int | None) -> Endpoint:
     return Endpoint(
         name=name, open=open_client, constrain=_grammar, limiter=Limiter(name, 2, budget),
         top_logprobs=EMBEDDED_TOP_LOGPROBS, uncached={"cache_prompt": False},
+        sight="refuses",  # its weights are of a model that reads text
     )  # fmt: skip
 
 

@@ -64,9 +64,19 @@ def text_of(message: JsonObject) -> str:
     content = message.get("content", "")
     if isinstance(content, str):
         return content
-    return "".join(
-        block if isinstance(block, str) else str(block.get("text", "")) for block in content
-    )
+    return "".join(map(_said, content))
+
+
+def _said(block: Any) -> str:
+    """A block of a message; of a picture its hash, by which two of them can be told apart."""
+    if isinstance(block, str):
+        return block
+    if block.get("type") != "image_url":
+        return str(block.get("text", ""))
+    told = block.get("image_url")
+    address = str(told.get("url", "") if isinstance(told, dict) else told)
+    digest = address.partition("sha256:")[2]
+    return f"\n[picture {digest[:12] or address[:80]}]\n"
 
 
 def labels(call: CallLine) -> list[str]:

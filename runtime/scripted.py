@@ -214,7 +214,7 @@ def scripted(
     client = ScriptedClient(script=script)
     _scripts[name] = Endpoint(
         name=f"scripted/{name}", open=lambda: ("scripted", client), constrain=response_format,
-        limiter=limiter, follows_schema=True,
+        limiter=limiter, follows_schema=True, sight="sees",
     )  # fmt: skip
     try:
         yield ScriptedModel(f"scripted/{name}", script, limiter)

@@ -143,7 +143,8 @@ async def follows_schema(model: BaseChatModel) -> bool:
                     endpoint.follows_schema = await _probe(model)
                 log.info("probed", endpoint=endpoint.name, follows=endpoint.follows_schema)
     if tape is not None:
-        tape.endpoints[endpoint.name] = {"follows_schema": endpoint.follows_schema}
+        known = tape.endpoints.setdefault(endpoint.name, {})
+        known["follows_schema"] = endpoint.follows_schema
     return endpoint.follows_schema
 
 
@@ -178,9 +179,11 @@ def _with_schema(messages: list[BaseMessage], form: JsonSchema) -> list[BaseMess
     """
     order = f"Answer with one JSON object and nothing else. Its JSON schema: {json.dumps(form)}"
     *before, last = messages
-    if isinstance(last, HumanMessage) and isinstance(last.content, str):
+    if not isinstance(last, HumanMessage):
+        return [*messages, HumanMessage(order)]
+    if isinstance(last.content, str):
         return [*before, HumanMessage(f"{last.content}\n\n{order}")]
-    return [*messages, HumanMessage(order)]
+    return [*before, HumanMessage([*last.content, {"type": "text", "text": order}])]
 
 
 async def _reply(model: BaseChatModel, messages: list[BaseMessage], **kwargs: Any) -> AIMessage:

@@ -78,11 +78,36 @@ def _inside(value: Any, plain: JsonObject) -> Mapping[str, Any]:
 def request_json(model: str, messages: Sequence[BaseMessage], options: JsonObject) -> JsonObject:
     """What decides a reply, and nothing else: no address, key, id or clock; secrets are hidden."""
     spoken = [
-        _kept(message.model_dump(exclude=NOT_SENT), {"type", "content"}) for message in messages
+        _kept(_light(message.model_dump(exclude=NOT_SENT)), {"type", "content"})
+        for message in messages
     ]
     whole = {"model": model, "messages": spoken, "options": options}
     asked: JsonObject = hide(as_plain(whole))
     return asked
+
+
+def _light(message: JsonObject) -> JsonObject:
+    """The message with a hash in the place of each picture that travels inside it.
+
+    A picture is thousands of characters, says nothing to a reader of the tape, and is often sent again.
+    """
+    content = message.get("content")
+    if not isinstance(content, list):
+        return message
+    return message | {"content": [_hashed(part) for part in content]}
+
+
+def _hashed(part: Any) -> Any:
+    if not isinstance(part, dict) or part.get("type") != "image_url":
+        return part
+    told = part["image_url"]
+    address = str(told.get("url", "") if isinstance(told, dict) else told)
+    kind, comma, data = address.partition(",")
+    if not address.startswith("data:") or not comma:
+        return part
+    digest = hashlib.sha256(data.encode()).hexdigest()
+    more = told if isinstance(told, dict) else {}
+    return part | {"image_url": {**more, "url": f"{kind},sha256:{digest}"}}
 
 
 def key_of(values: Mapping[str, Any]) -> str:
