@@ -32,6 +32,10 @@ GRAPHS = {
         "merchgraph.graphs.hyper",
         "Write the click model of a new ad: retrieve, read, write, validate, normalise, calibrate",
     ),
+    "behavior_lens": Entry(
+        "merchgraph.graphs.behavior_lens",
+        "Foresee a shopper's next purchase from a text or a picture: read, show, predict, weigh",
+    ),
 }
 
 

@@ -142,6 +142,26 @@ def most_bought(store: Shop, before: datetime | None = None, types: int = TYPES)
     return names
 
 
+def offered(past: History, popular: Sequence[str], size: int) -> tuple[str, ...]:
+    """Candidates for what comes next where nobody knows it: a question for a shop's own use.
+
+    Half of them are the shopper's own latest items, the others the most bought of those that the
+    shopper does not have; where one half is short the other one fills up.
+
+    Args:
+        past: the shopper's history.
+        popular: items, most bought first.
+        size: how many; fewer where there are no more.
+    """
+    own = list(dict.fromkeys(event.item for event in reversed(past.events)))
+    others = [item for item in popular if item not in own]
+    few = max(size - size // 2, size - len(others))
+    chosen = [*own[:few], *others[: size - min(few, len(own))]]
+    return tuple(
+        sorted(chosen, key=lambda item: hashlib.sha256(f"{past.user}/{item}".encode()).digest())
+    )
+
+
 def last_weeks(store: Shop) -> datetime:
     """The Monday at 0:00 that begins the log's last 4 weeks."""
     last = store.events.frame.select(pl.col("time").max().dt.truncate("1w")).item()

@@ -2,7 +2,7 @@
 
 paragraph   item "Bananas" was purchased at 2017-11-09. item ...  (as arXiv 2511.03845 has it)
 ranks       1. Bananas                                                (a line an event, no dates)
-table       | item | 1 | 2 | 3 |  and a cross where it was bought     (a line an item, no dates)
+table       | item | 1 | 2 | 3 |  and an x where it was bought     (a line an item, no dates)
 
 Where a picture beats the paragraph but not these, it is not for being a picture.
 """
@@ -26,7 +26,7 @@ def grid(table: EventTable) -> str:
     """Items by time: a line for each item, a column for each event, "x" where they meet."""
     steps = [str(row.step) for row in table.rows]
     lines = [
-        [item, *("x" if row.item == item else " " for row in table.rows)] for item in table.items
+        [item, *("x" if row.item == item else "." for row in table.rows)] for item in table.items
     ]
     # a name may hold the mark that divides the cells
     told = [" | ".join([line[0].replace("|", "/"), *line[1:]]) for line in lines]

@@ -32,7 +32,7 @@ def test_the_texts_are_as_they_are_described() -> None:
         'item "Oat milk" was purchased at 2026-01-09.'
     )
     assert ranks(table) == "1. Oat milk\n2. Plum jam\n3. Oat milk"
-    assert grid(table) == "item | 1 | 2 | 3\nOat milk | x |   | x\nPlum jam |   | x |  "
+    assert grid(table) == "item | 1 | 2 | 3\nOat milk | x | . | x\nPlum jam | . | x | ."
 
 
 @given(histories())
