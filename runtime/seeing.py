@@ -25,7 +25,7 @@ from merchgraph.runtime.ledger import collect
 from merchgraph.runtime.limits import said
 from merchgraph.runtime.log import logger
 from merchgraph.runtime.playing import playing, use_tape
-from merchgraph.runtime.structured import choose
+from merchgraph.runtime.structured import choose, follows_schema
 
 COLOURS = {"Red": (255, 0, 0), "Green": (0, 160, 0), "Blue": (0, 0, 255), "Black": (0, 0, 0)}
 SHOWN = ("Blue", "Red", "Green")
@@ -57,6 +57,9 @@ async def sight(model: BaseChatModel) -> Sight:
         told: Sight = tape.endpoints.get(endpoint.name, {}).get("sight", "sees")
         return told
     if endpoint.sight is None:
+        await follows_schema(
+            model
+        )  # of its own accord it would probe inside our own probe, and wait
         async with endpoint.probing:
             if endpoint.sight is None:
                 with use_tape(None), collect():  # about the server, not the run that asks first

@@ -124,6 +124,7 @@ def history(
     """
     store.history(user, before)  # says in a sentence who is not known
     log = _events(store, before, types).filter(pl.col("user") == user)
+    log = log.filter(pl.col("time") < before) if before else log
     events = _latest(_by_user(log).get(user, []))
     if not events:
         raise SetupError(
