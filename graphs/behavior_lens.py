@@ -23,11 +23,18 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 from merchgraph.agents.behavior_reasoner import BehaviorReasoner, Shown
-from merchgraph.graphs.behavior_lens_state import Context, Request, Result, State, result
+from merchgraph.graphs.behavior_lens_state import (
+    LEAST_CANDIDATES,
+    Context,
+    Request,
+    Result,
+    State,
+    result,
+)
 from merchgraph.graphs.front import Watch, asked, run_graph
 from merchgraph.runtime.errors import MerchgraphError, ModelReplyError, SetupError
 from merchgraph.runtime.loop import run_sync
-from merchgraph.runtime.node import RECURSION_LIMIT, add_node
+from merchgraph.runtime.node import RECURSION_LIMIT, RunError, add_node
 from merchgraph.runtime.playing import on_tape
 from merchgraph.runtime.seeing import must_take_pictures
 from merchgraph.tools.charts.events import event_table, names
@@ -79,22 +86,33 @@ async def weigh(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """A probability for each candidate; the tokens of the picture too, where they are wanted."""
     context, shown = runtime.context, _shown(state)
     agent = BehaviorReasoner(context.agent_model())
-    odds = await agent.weigh(shown, _named(state))
+    odds, errors = await agent.weigh(shown, _named(state)), []
     if context.count_picture and shown.picture:
-        await agent.count(shown, _named(state))
-    return {"odds": odds}
+        try:
+            await agent.count(shown, _named(state))
+        except SetupError:
+            raise
+        except MerchgraphError as error:  # the odds stand, and the picture's tokens are not known
+            errors = [RunError.of("weigh", "count", error)]
+    return {"odds": odds, "errors": errors}
 
 
 def looked_up(request: Request, context: Context) -> tuple[History, list[str]]:
     """History and candidates of a request, from the shop's log where it does not bring them. Blocks.
 
     Raises:
-        SetupError: an unknown shop or user, or a user without purchases of its most bought types.
+        SetupError: an unknown shop or user, a user without purchases of its most bought types, or a
+            shop with a single item to offer.
     """
     store, before = shop(context.data), request.before
     past = request.history or history(store, request.user, before=before)
-    popular = most_bought(store, before)
-    return past, request.candidates or list(offered(past, popular, context.size))
+    candidates = request.candidates or list(offered(past, most_bought(store, before), context.size))
+    if len(candidates) < LEAST_CANDIDATES:
+        raise SetupError(
+            f"{store.name} has {len(candidates)} item to offer to user {past.user!r}, but a choice needs "
+            f"{LEAST_CANDIDATES}; name candidates."
+        )
+    return past, candidates
 
 
 def _shown(state: State) -> Shown:

@@ -184,6 +184,7 @@ def result(state: Mapping[str, Any], context: Context | None = None) -> Result:
 def _tokens(shown: Rendering, by_agent: Mapping[str, Usage]) -> Tokens:
     used = by_agent.get("predict", Usage())
     picture = None if shown.picture else 0
-    if "count" in by_agent and "weigh" in by_agent:
-        picture = by_agent["weigh"].prompt_tokens - by_agent["count"].prompt_tokens
+    counted = by_agent.get("count", Usage())
+    if "weigh" in by_agent and counted.calls > counted.failures:
+        picture = by_agent["weigh"].prompt_tokens - counted.prompt_tokens
     return Tokens(prompt=used.prompt_tokens, picture=picture, written=used.completion_tokens)
