@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -37,7 +38,7 @@ RED = one_colour((255, 0, 0))
 SURE = {name: (0.0 if name == "Red" else -9.0) for name in COLOURS}
 
 
-def pictures(body: dict[str, Any]) -> list[Image.Image]:
+def pictures(body: dict[str, Any]) -> Sequence[Image.Image]:
     """What a server gets out of a request."""
     found = []
     for message in body["messages"]:
