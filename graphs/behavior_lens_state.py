@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypedDict
 
@@ -111,12 +111,12 @@ class State(TypedDict, total=False):
 
 
 class Tokens(BaseModel):
-    """Of the call that predicts, repairs included.
+    """Of the prediction.
 
     Attributes:
-        prompt: text and picture.
-        picture: None where it was not counted; 0 where there is none.
-        written: the reply's.
+        prompt: text and picture of its question as it is first asked.
+        picture: of these the picture's, to a token or two; None if not counted, 0 where there is none.
+        written: of all its replies, repairs included.
     """
 
     prompt: int
@@ -173,7 +173,7 @@ def result(state: Mapping[str, Any], context: Context | None = None) -> Result:
         history=state["past"],
         shown=state["shown"],
         sight=state.get("sight"),
-        tokens=_tokens(state["shown"], by_agent),
+        tokens=_tokens(state["shown"], state["calls"]),
         seconds=predicting.seconds,
         errors=state["errors"],
         usage=Usage.of(state["calls"]),
@@ -181,10 +181,18 @@ def result(state: Mapping[str, Any], context: Context | None = None) -> Result:
     )
 
 
-def _tokens(shown: Rendering, by_agent: Mapping[str, Usage]) -> Tokens:
-    used = by_agent.get("predict", Usage())
+def _tokens(shown: Rendering, calls: Sequence[Call]) -> Tokens:
+    """Of first requests only: what is asked again for lack of an answer has other texts."""
+    first: dict[str, Call] = {}
+    for call in calls:
+        if not call.failed:
+            first.setdefault(call.agent, call)
     picture = None if shown.picture else 0
-    counted = by_agent.get("count", Usage())
-    if "weigh" in by_agent and counted.calls > counted.failures:
-        picture = by_agent["weigh"].prompt_tokens - counted.prompt_tokens
-    return Tokens(prompt=used.prompt_tokens, picture=picture, written=used.completion_tokens)
+    if "count" in first and "weigh" in first:
+        picture = first["weigh"].prompt_tokens - first["count"].prompt_tokens
+    predicting = [call for call in calls if call.agent == "predict"]
+    return Tokens(
+        prompt=first["predict"].prompt_tokens if "predict" in first else 0,
+        picture=picture,
+        written=sum(call.completion_tokens for call in predicting),
+    )
