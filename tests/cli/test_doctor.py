@@ -6,7 +6,9 @@ import pytest
 
 from merchgraph.cli import doctor
 from merchgraph.cli.doctor import Finding
-from merchgraph.runtime.settings import Settings
+from merchgraph.runtime.settings import Settings, use_settings
+from tests.runtime.faulty_server import Exchange, Fault, FaultyServer, body, odds, status
+from tests.runtime.test_seeing import sees, shown
 
 KEY = "planted-key-0123456789"
 
@@ -59,7 +61,43 @@ def test_a_live_server_is_listed_with_its_models(
         monkeypatch.setattr(doctor, "settings", lambda: changed(vllm_base_url=url))
         ended = typed("doctor")
     assert ended.code == 0
-    assert f"{url} serves Qwen3-8B, [red]x[/]" in ended.out
+    told = "(gave no answer when shown a picture)"  # it is no server of chats
+    assert f"{url} serves Qwen3-8B {told}, [red]x[/] {told}" in " ".join(ended.out.split())
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (sees, "x (sees pictures)"),
+        (odds(("Red", -0.1), ("Blue", -3.0)), "x (takes pictures but does not tell them apart)"),
+        (status(400, "x is not a multimodal model"), "x (reads text only)"),
+        (status(500, "out of memory"), "x (gave no answer when shown a picture)"),
+    ],
+)
+def test_of_a_live_server_s_models_it_says_which_see(
+    typed: Any, monkeypatch: pytest.MonkeyPatch, answer: Fault, told: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    listed = body(b'{"data": [{"id": "x"}]}')
+
+    async def serve(exchange: Exchange) -> None:
+        await (listed if exchange.path.endswith("/models") else shown(answer))(exchange)
+
+    with FaultyServer(always=serve) as server, use_settings(vllm_base_url=server.url):
+        ended = typed("doctor")
+    assert ended.code == 0
+    assert told in " ".join(ended.out.split())
+
+
+@pytest.mark.usefixtures("quick")
+def test_models_of_a_long_list_are_not_asked(typed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    many = body(b'{"data": [{"id": "a"}, {"id": "b"}, {"id": "c"}, {"id": "d"}]}')
+    with FaultyServer(always=many) as server, use_settings(vllm_base_url=server.url):
+        ended = typed("doctor")
+    assert f"{server.url} serves a, b, c, d" in " ".join(ended.out.split())
+    assert len(server.requests) == 1
 
 
 def changed(**values: object) -> Settings:
