@@ -97,7 +97,8 @@ def histories(store: Shop, *, before: datetime | None = None, types: int = TYPES
     cut = local(before) if before else last_weeks(store)
     log = _events(store, cut, types)
     earlier = pl.col("time") < cut
-    pasts = _by_user(log.filter(earlier))
+    latest = log.filter(earlier).group_by("user", maintain_order=True).tail(MOST_EVENTS)
+    pasts = _by_user(latest)
     found = []
     for user, basket in _by_user(_first_baskets(log.filter(~earlier))).items():
         past = _latest(pasts.get(user, []))

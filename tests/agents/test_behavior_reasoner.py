@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from merchgraph.agents.behavior_reasoner import WORDS, BehaviorReasoner, Shown
 from merchgraph.runtime.errors import ModelReplyError
 from merchgraph.runtime.models import chat_model
-from merchgraph.runtime.scripted import Always, scripted
+from merchgraph.runtime.scripted import Always, Replies, scripted
 from merchgraph.runtime.seeing import picture_part
 
 TEXT = Shown(kind="text", text='item "Milk" was purchased at 2026-01-01.')
@@ -15,7 +15,7 @@ TWENTY = {f"id {n}": f"Item {n}" for n in range(20)}
 
 
 async def test_a_letter_stands_for_the_item_in_its_place() -> None:
-    script = {
+    script: Replies = {
         "predict": ['{"explanation": "Due.", "prediction": "T"}'],
         "weigh": [{"C": 0.5, "T": 0.25, "x": 0.25}],
     }

@@ -39,7 +39,8 @@ async def weigh(model: BaseChatModel) -> object:
 
 
 async def count(model: BaseChatModel) -> object:
-    return await BehaviorReasoner(model).count(shown("both"), OFFERED)
+    await BehaviorReasoner(model).count(shown("both"), OFFERED)
+    return None
 
 
 VARIED = {

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from itertools import combinations, pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -242,3 +246,25 @@ def test_a_dollar_sign_is_no_formula_and_a_letter_of_another_script_is_found_or_
 def test_a_rendering_that_does_not_exist_is_named(kind: Any, variant: Any, told: str) -> None:
     with pytest.raises(SetupError, match=re.escape(told)):
         render.render(event_table(made(3, 2)), kind, [variant])
+
+
+def test_pictures_that_are_drawn_at_once_are_as_if_drawn_alone() -> None:
+    table = event_table(made(20, 8))
+    kinds: list[Kind] = ["scatter", "flowchart", "page"] * 4
+    alone = {kind: render.render(table, kind) for kind in set(kinds)}
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(lambda kind: render.render(table, kind), kinds))
+    assert together == [alone[kind] for kind in kinds]
+
+
+def test_what_only_reads_needs_no_matplotlib() -> None:
+    code = (
+        "import sys\n"
+        "from merchgraph.tools.charts.render import render\n"
+        "from merchgraph.tools.charts.events import event_table\n"
+        "from tests.tools.charts.made import made\n"
+        "for kind in ('text', 'ranks', 'table'):\n"
+        "    assert render(event_table(made(20, 8)), kind).text\n"
+        "assert 'matplotlib' not in sys.modules and 'PIL' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
