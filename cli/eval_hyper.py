@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from merchgraph.cli.options import AsJson, Data, Pairs, settings_of
+from merchgraph.cli.options import AsJson, Pairs, settings_of
 from merchgraph.cli.plain import plain
 from merchgraph.cli.report_view import Html, Markdown, Trace, evaluated, show
 
@@ -32,7 +32,6 @@ def hyper(
         str | None,
         typer.Option(help="Launches, with commas; 0, 1, 2 without a model, else 0."),
     ] = None,
-    data: Data = "complete_journey",
     systems: Annotated[str, typer.Option(help="all, baselines, or names with semicolons.")] = "all",
     pairs: Pairs = None,
     record: Trace = None,
@@ -46,9 +45,9 @@ def hyper(
         limit = EMBEDDED_ADS
     seeds = seeds or ("0" if model else "0, 1, 2")
     told = f"{limit} ads" if limit else "all new ads"
-    console.print(plain(f"LLM-HYPER on {data}: {told} of launches {seeds}", "bold"))
+    console.print(plain(f"LLM-HYPER: {told} of launches {seeds}", "bold"))
     params: dict[str, Any] = {
-        "data": data, "seeds": seeds, "model": model, "systems": systems, **settings_of(pairs),
+        "seeds": seeds, "model": model, "systems": systems, **settings_of(pairs),
     }  # fmt: skip
     report = evaluated("hyper", params, limit, record, console)
     show(report, console, (html, report.html), (markdown, report.markdown), as_json=as_json)

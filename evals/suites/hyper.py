@@ -22,13 +22,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from merchgraph.evals.suite import Answer, Case, Outcome, Progress, System
 from merchgraph.evals.suites.hyper_launches import BASELINES, BOUNDS, Launches, Made
 from merchgraph.evals.suites.hyper_lists import Given, Listed, listed
+from merchgraph.evals.suites.hyper_plans import PLANS, Generated, Plan, source
 from merchgraph.evals.suites.hyper_tables import gains, lists
 from merchgraph.evals.tables import Table
 from merchgraph.evals.taped import Taped, run_id
@@ -38,10 +39,8 @@ from merchgraph.runtime.errors import ModelReplyError, SetupError
 from merchgraph.runtime.ledger import Usage
 from merchgraph.runtime.playing import on_tape
 from merchgraph.runtime.trace import JsonObject
-from merchgraph.tools.ctr.weights import DIGITS
 
 REFERENCE = "own-aisle rule"
-METHOD = "LLM-HYPER"
 ALL = "all"
 
 
@@ -57,62 +56,6 @@ class Params(BaseModel):
     )
     systems: str = Field(default=ALL, description="all, baselines, or names with semicolons")
     calibrate: bool = Field(default=False, description="levels relative to an ad without text")
-
-
-class Generated(BaseModel):
-    """What the graph made of an ad, before lambda.
-
-    Attributes:
-        written: (F,) weights of the model, normalised; None where it wrote nothing usable.
-        neighbours: (F,) mean weights of the nearest ads.
-        intercept: the model's own guess.
-        consistency: share of its reasons that its weights agree with.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    written: list[float | None]
-    neighbours: list[float]
-    intercept: float | None
-    consistency: float | None
-    usage: Usage
-
-    def weights(self, share: float) -> list[float]:
-        """(F,) with this lambda."""
-        pairs = zip(self.written, self.neighbours, strict=True)
-        return [
-            near if own is None else round(share * own + (1 - share) * near, DIGITS)
-            for own, near in pairs
-        ]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A system that is the graph: what it is asked, and how much of its answer counts.
-
-    Attributes:
-        asks: settings of the graph, the same for all that share a generation.
-        share: lambda.
-    """
-
-    kind: Literal["ablation", "method"]
-    asks: dict[str, Any]
-    share: float
-
-
-def _plans() -> dict[str, Plan]:
-    written = {f"{shots} shots": {"by": "writing", "shots": shots} for shots in (0, 3, 5)}
-    asked: dict[str, dict[str, Any]] = {**written, "levels": {"by": "levels", "shots": 5}}
-    found = {
-        f"{METHOD} {name}, lambda {share:g}": Plan("ablation", asks, share)
-        for name, asks in asked.items()
-        for share in ((1, 0.7, 0.3) if name != "levels" else (1, 0.7))
-    }
-    method = found.pop(f"{METHOD} 5 shots, lambda 0.7")
-    return {**found, METHOD: Plan("method", method.asks, method.share)}
-
-
-PLANS = _plans()
 
 
 @dataclass
@@ -198,13 +141,13 @@ class Hyper:
                 f"There is no system {unknown[0]!r}; there are all, baselines, "
                 f"{'; '.join(everything)}."
             )
-        sources = {_source(PLANS[name]) for name in named if name in PLANS}
+        sources = {source(PLANS[name]) for name in named if name in PLANS}
         return [name for name in everything if name in {*named, *sources, REFERENCE}]
 
     def _system(self, name: str) -> System:
         if name in PLANS:
             plan = PLANS[name]
-            answer = partial(self._written if name == _source(plan) else self._shrunk, plan)
+            answer = partial(self._written if name == source(plan) else self._shrunk, plan)
             return System(name, answer, plan.kind, "weights by a language model")
         about = {**BASELINES, **BOUNDS}[name]
         return System(name, partial(self._made, name), "baseline" if name in BASELINES else "bound",
@@ -239,16 +182,16 @@ class Hyper:
 
     async def _shrunk(self, plan: Plan, case: Case) -> Answer:
         """The same generation under another lambda."""
-        source = _source(plan)
+        name = source(plan)
         generated = await on_tape(
-            "generated", partial(self._generated, source, case), Generated, case=case.id,
-            system=source,
+            "generated", partial(self._generated, name, case), Generated, case=case.id,
+            system=name,
         )  # fmt: skip
         return await self._answer(generated, plan, case)
 
-    def _generated(self, source: str, case: Case) -> Generated:
+    def _generated(self, name: str, case: Case) -> Generated:
         assert self._taped is not None, "a suite is prepared before it answers"
-        end = self._taped.recorder.trace.runs[run_id(case, source)].end
+        end = self._taped.recorder.trace.runs[run_id(case, name)].end
         if end.error:
             raise ModelReplyError(end.error)
         return Generated.model_validate({**end.answer["generated"], "usage": end.usage})
@@ -307,11 +250,6 @@ def seeds_of(text: str) -> list[int]:
             f"for example 0, 1, 2."
         )
     return [int(one) for one in named]
-
-
-def _source(plan: Plan) -> str:
-    """The system whose generation a plan uses: the one of lambda 1."""
-    return next(name for name, one in PLANS.items() if one.asks is plan.asks and one.share == 1)
 
 
 def _digest(value: Any) -> str:

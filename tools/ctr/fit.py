@@ -31,6 +31,8 @@ STEPS = 50
 HALVINGS = 20
 CLOSE = 1e-6
 """Of a gradient, per feature and ad, relative to the ad's number of clicks plus one."""
+NOISE = 1e-9
+"""Of a sum of losses, relative: a step that is worse by no more is no worse."""
 CHUNK = 4096
 """Rows whose outer products are in memory at once: 21 MB at 49 features."""
 
@@ -107,7 +109,8 @@ def fit(sample: Sample, *, l2: float, prior: Doubles | None = None) -> Models:
     pull = np.append(np.full(width, float(l2)), 0.0)
     target = np.column_stack([prior, np.zeros(ads)])
     logits = np.log(sample.clicks / (sample.exposures - sample.clicks))
-    w = np.column_stack([prior, logits])
+    # from no weights, where no probability is 0 or 1, and every ad has a curvature
+    w = np.column_stack([np.zeros((ads, width)), logits])
     loss, gradient = _loss(sample, x, w, pull, target)
     scale = (sample.clicks + 1)[:, None]
     for _ in range(STEPS):
@@ -117,7 +120,7 @@ def fit(sample: Sample, *, l2: float, prior: Doubles | None = None) -> Models:
         step = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
         for _ in range(HALVINGS):
             tried, slope = _loss(sample, x, w - step, pull, target)
-            worse = tried > loss + CLOSE * (1 + np.abs(loss)) * CLOSE
+            worse = tried > loss + NOISE * (1 + np.abs(loss))
             if not worse.any():
                 break
             step[worse] /= 2
@@ -142,9 +145,9 @@ def _check(sample: Sample, l2: float, prior: Doubles) -> None:
         )
 
 
-def _odds(x: Doubles, w: Doubles) -> Doubles:
-    """(N, n) predicted probabilities."""
-    return np.asarray(1 / (1 + np.exp(-(x @ w.T))), dtype=np.float64)
+def _sigmoid(logits: Doubles) -> Doubles:
+    """1 / (1 + e^-z), which cannot overflow."""
+    return np.asarray(0.5 + 0.5 * np.tanh(logits / 2))
 
 
 def _loss(
@@ -160,7 +163,7 @@ def _loss(
         logits = x[rows] @ w.T
         # log(1 + e^z), which cannot overflow
         loss += np.where(shown, np.logaddexp(0, logits) - clicked * logits, 0).sum(axis=0)
-        gradient += (shown / (1 + np.exp(-logits)) - clicked).T @ x[rows]
+        gradient += (shown * _sigmoid(logits) - clicked).T @ x[rows]
     return loss, gradient
 
 
@@ -172,7 +175,7 @@ def _hessian(sample: Sample, x: Doubles, w: Doubles) -> Doubles:
     for start in range(0, len(x), CHUNK):
         rows = slice(start, start + CHUNK)
         single = x[rows].astype(np.float32)
-        odds = _odds(x[rows], w)
+        odds = _sigmoid(x[rows] @ w.T)
         spread = (sample.shown[rows] * odds * (1 - odds)).astype(np.float32)
         sums += spread.T @ (single[:, left] * single[:, right])
     found = np.empty((len(w), size, size))
