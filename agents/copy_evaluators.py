@@ -5,8 +5,9 @@ the conversation. The evaluators of arXiv 2504.10391 reason in words before they
 probability costs one token, cannot be malformed, and has a threshold. They are gates and no ranking.
 
 A weak model says one of the two to nearly every copy. Calibrated, the score tells what the copy adds to
-that: sigmoid(logit P(Yes) - logit P(Yes of a copy without text)). A strong model is better off without:
-it denies the empty copy so firmly that whatever it doubts comes out as a Yes.
+that: sigmoid(logit P(Yes) - logit P(Yes of a copy without text)). It may put a good example below the
+empty copy; then that example is the measure, or the gate would be closed to all. A strong model is better
+off without: it denies the empty copy so firmly that whatever it doubts comes out as a Yes.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class CopyEvaluator:
         guideline: Guideline,
         copy: Mapping[str, str],
         *,
-        calibrate: bool = False,
+        neutral: float | None = None,
     ) -> float:
         """How probably the copy meets the guideline, in [0, 1].
 
@@ -66,18 +67,23 @@ class CopyEvaluator:
             brief: the campaign.
             guideline: what to look for.
             copy: part -> text.
-            calibrate: take off what the model says of an empty copy, at the price of one call more.
-                That call is the same for all copies.
+            neutral: P(Yes) that is taken off, so that it scores .5; see the method of that name.
 
         Raises:
             ModelReplyError, EndpointError, BudgetError, SetupError: as `choose`.
         """
         yes = await self._yes(brief, guideline, copy)
-        if not calibrate:
-            return yes
-        # after the other, not beside it: a server with one slot keeps one prefix at a time
-        empty = await self._yes(brief, guideline, dict.fromkeys(copy, ""))
-        return 1 / (1 + math.exp(logit(empty) - logit(yes)))
+        return yes if neutral is None else 1 / (1 + math.exp(logit(neutral) - logit(yes)))
+
+    async def neutral(self, brief: Brief, guideline: Guideline) -> float:
+        """P(Yes) of a copy without text, or of the campaign's least liked example where that is lower.
+
+        Raises:
+            ModelReplyError, EndpointError, BudgetError, SetupError: as `choose`.
+        """
+        # one after the other: a server with one slot keeps one prefix at a time
+        copies = [dict.fromkeys(brief.parts, ""), *brief.examples]
+        return min([await self._yes(brief, guideline, copy) for copy in copies])
 
     async def _yes(self, brief: Brief, guideline: Guideline, copy: Mapping[str, str]) -> float:
         messages = _conversation(brief, guideline, copy)

@@ -2,7 +2,8 @@
 
     START -> read -> write -> refine x m -> select -> END
 
-read      the use case: who writes what for whom, and the checks a copy must pass
+read      the use case: who writes what for whom, and the checks a copy must pass; with `calibrate`, also
+          what each evaluator says of nothing and of the examples
 write     m different copies in one reply; if it holds fewer, one reply more for the rest
 refine    the loop of `refine.py`, one lane per copy: rules in code before evaluators, the first failed
           check told to the reviser together with all requirements, J revisions at most
@@ -10,8 +11,9 @@ select    copies that passed every check, best score first, without near-doubles
 
 Every version is tidied by code before it is checked (the paper's formatter). The default is the paper's
 chain as it is read: the first failure stops the checks of a version, and a copy has all its J revisions.
-With `mend` a reviser that gives back what it was given is replaced by the writer, who writes another
-copy, and a revision that brought nothing is followed by one in code, which cuts what is too long.
+With `mend` a revision that brought nothing is followed by one in code, which cuts what is too long; and a
+reviser that gives back the draft or an example, or was told of a rule in code in vain, is replaced by the
+writer, of whose other copies the one that breaks the fewest rules is taken.
 Evaluators answer by one token, and a copy that repeats an example of its use case is no new copy: ours.
 
 An evaluator without an answer is no pass; a reviser without one leaves the best version so far.
@@ -65,14 +67,33 @@ async def read(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     for agent in AGENTS:
         runtime.context.agent_model(agent)  # a wrong model name is said before a model is asked
     case = await on_tape("use_case", lambda: loaded(request.use_case), UseCase, request=request)
-    return {"case": case, "refined": []}
+    neutral = await neutrals(case, runtime.context)
+    return {"case": case, "neutral": neutral, "refined": []}
+
+
+async def neutrals(case: UseCase, context: Context) -> dict[str, float]:
+    """What is taken off each evaluator's answers; nothing of one that gives no answer.
+
+    Raises:
+        SetupError: as `choose`.
+    """
+    found: dict[str, float] = {}
+    for name, guideline in guidelines(case).items() if context.calibrate else ():
+        agent = CopyEvaluator(context.agent_model(guideline.kind))
+        try:
+            found[name] = await agent.neutral(brief(case), guideline)
+        except SetupError:
+            raise
+        except MerchgraphError:  # its answers stand as they are
+            continue
+    return found
 
 
 async def write(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """The first version of m copies; fewer where the model wrote no more in two replies."""
     case, context = state["case"], runtime.context
     agent, told = Copywriter(context.agent_model("write")), brief(case)
-    wanted, errors = context.copies or case.copies, []
+    wanted, errors = context.wanted(case), []
     written = await agent.write(told, wanted)
     texts = _different(case, written)
     if missing := wanted - len(texts):
@@ -89,27 +110,38 @@ async def write(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 def fan_out(state: State) -> list[Send] | str:
     """One loop per draft."""
-    drafts, case = state["drafts"], state["case"]
-    return [Send("refine", Copying(draft=draft, case=case)) for draft in drafts] or "select"
+    case, neutral = state["case"], state["neutral"]
+    lanes = [Copying(draft=draft, case=case, neutral=neutral) for draft in state["drafts"]]
+    return [Send("refine", lane) for lane in lanes] or "select"
 
 
 def checks(state: Copying, context: Context) -> list[Check]:
     """The use case's rules in code, then its evaluators: cheap before dear."""
-    case = state["case"]
-    judges = [_judged(case, context, *named) for named in guidelines(case).items()]
-    return [*(coded(rule) for rule in case.rules()), *judges]
+    judges = [_judged(state, context, *named) for named in guidelines(state["case"]).items()]
+    return [*(coded(rule) for rule in state["case"].rules()), *judges]
 
 
 async def revise(state: Copying, context: Context, source: Round) -> Text:
-    """The next version of one copy; cut in code where the model's last revision brought nothing."""
-    case, last = state["case"], state["rounds"][-1]
-    if context.mend and last.number != source.number and (text := mended(case, source.text)):
-        return case.tidy(text)
-    told, failed = brief(case), [f for f in source.findings if f.passed is False]
+    """The next version of one copy; by the reviser, as long as it brings anything."""
+    case, failed = state["case"], [f for f in source.findings if f.passed is False]
     if not failed:  # an evaluator gave no answer: of that the copy is not to suffer
         return source.text
+    in_vain = context.mend and state["rounds"][-1].number != source.number
+    if in_vain and (cut := mended(case, source.text)):
+        text = case.tidy(cut)
+        if all(text != one.text for one in state["rounds"]):
+            return text
     # a copy that is revised a second time from the same version is not to come out the same
     sample = int(state["draft"].id) * MOST_VERSIONS + len(state["rounds"])
+    if not (in_vain and any(found.hard for found in failed)):
+        text = await _revised(case, context, source, sample)
+        if not context.mend or _new(case, context, [text], source.text):
+            return text
+    return await _another(case, context, source, sample)
+
+
+async def _revised(case: UseCase, context: Context, source: Round, sample: int) -> Text:
+    told, failed = brief(case), [f for f in source.findings if f.passed is False]
     text = await Refiner(context.agent_model("refine", sample)).revise(
         told.system,
         told.about,
@@ -119,12 +151,17 @@ async def revise(state: Copying, context: Context, source: Round) -> Text:
         shots=shots(case),
         longest=told.longest,
     )
-    if not context.mend or case.tidy(text) != source.text:
-        return case.tidy(text)
-    # given back as it was: another copy of the writer's says more than the same one again
-    had = [*told.examples, source.text]
-    new = await Copywriter(context.agent_model("write", sample)).write(told, len(had) + 1, had=had)
-    return case.tidy(new[0]) if new else source.text
+    return case.tidy(text)
+
+
+async def _another(case: UseCase, context: Context, source: Round, sample: int) -> Text:
+    """The best of m other copies of the writer's: it says more than the same one again."""
+    agent = Copywriter(context.agent_model("write", sample))
+    # asked as at first, so that the server has the question in its cache
+    texts = await agent.write(brief(case), context.wanted(case))
+    rules, new = case.rules(), _new(case, context, texts, source.text)
+    broken = [sum(not rule(text).passed for rule in rules) for text in new]
+    return new[broken.index(min(broken))] if new else source.text
 
 
 async def select(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -156,14 +193,26 @@ def _different(case: UseCase, texts: Sequence[Text]) -> list[Text]:
     return list(new.values())
 
 
+def _new(case: UseCase, context: Context, texts: Sequence[Text], source: Text) -> list[Text]:
+    """Those tidied copies that are neither the source nor a double of an example."""
+    shown = [_line(example) for example in case.examples]
+    return [
+        text
+        for text in _different(case, texts)
+        if text != source and len(shown) in distinct([*shown, _line(text)], jaccard=context.alike)
+    ]
+
+
 def _line(text: Mapping[Any, str]) -> str:
     return " / ".join(text.values())
 
 
-def _judged(case: UseCase, context: Context, name: str, guideline: Guideline) -> Check:
+def _judged(state: Copying, context: Context, name: str, guideline: Guideline) -> Check:
+    told, neutral = brief(state["case"]), state["neutral"].get(name)
+
     async def run(text: Text) -> Finding:
         agent = CopyEvaluator(context.agent_model(guideline.kind))
-        score = await agent.judge(brief(case), guideline, text, calibrate=context.calibrate)
+        score = await agent.judge(told, guideline, text, neutral=neutral)
         passed = score >= context.threshold
         said = "" if passed else feedback(guideline, text)
         return Finding(rule=name, passed=passed, feedback=said, score=score)

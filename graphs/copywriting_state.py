@@ -57,7 +57,7 @@ class Context(Refinement):
     )
     calibrate: bool = Field(
         default=False,
-        description="P(yes) relative to an empty copy, for weak models; one call more a judgement",
+        description="P(yes) relative to an empty copy or the worst example, for weak models",
     )
     mend: bool = Field(
         default=True,
@@ -80,6 +80,10 @@ class Context(Refinement):
     deterministic: bool = Field(
         default=False, description="same request, same bits: no prompt cache (slower)"
     )
+
+    def wanted(self, case: UseCase) -> int:
+        """m, the copies to write."""
+        return self.copies or case.copies
 
     def agent_model(self, agent: AgentName, sample: int = 0) -> ChatModel:
         """The live model of an agent; the evaluators' are at temperature 0.
@@ -106,10 +110,15 @@ class Selection(BaseModel):
 
 
 class State(TypedDict, total=False):
-    """The request comes in; `read` sets case, `write` drafts, the loop refined, `select` selection."""
+    """The request comes in; `read` sets case and neutral, `write` drafts, the loop refined, `select`
+    selection.
+
+    neutral: evaluator -> P(yes) that scores .5; empty where none is calibrated.
+    """
 
     use_case: Any  # a use case, an object that is one, or a name: `Request` reads all
     case: UseCase
+    neutral: dict[str, float]
     drafts: list[Draft]
     refined: Annotated[list[Refined], anew]
     selection: Selection
@@ -121,6 +130,7 @@ class Copying(Refining, total=False):
     """The state of one loop."""
 
     case: UseCase
+    neutral: dict[str, float]
 
 
 class Copy(BaseModel):

@@ -10,10 +10,9 @@ from merchgraph.evals.suites.copy_labels import Label, Labelled, by_side
 from merchgraph.evals.tables import Cell, Table
 from merchgraph.graphs import copywriting
 from merchgraph.graphs.copywriting_state import Copying
-from merchgraph.graphs.versions import Draft, Finding
+from merchgraph.graphs.versions import Finding
 from merchgraph.runtime.errors import ModelReplyError
 from merchgraph.runtime.ledger import at, collect
-from merchgraph.tools.use_case import UseCase
 
 Verdict = tuple[Label, Finding]
 
@@ -31,8 +30,12 @@ async def measured(
         for one in known:
             # one check after the other: a server has the beginning of its question in its cache
             rows = sorted(one.rows, key=lambda row: row.check)
+            with at(node="check", lane="labelled"):
+                neutral = await copywriting.neutrals(one.case, context)
             asked = [
-                _verdict(one.case, context, row, f"labelled {number}")
+                _verdict(
+                    Copying(case=one.case, neutral=neutral), context, row, f"labelled {number}"
+                )
                 for number, row in enumerate(rows, start=1)
             ]
             answers = await asyncio.gather(*asked)
@@ -41,14 +44,13 @@ async def measured(
 
 
 async def _verdict(
-    case: UseCase, context: copywriting.Context, row: Label, lane: str
+    state: Copying, context: copywriting.Context, row: Label, lane: str
 ) -> Verdict | None:
-    draft = Draft(id=lane, text=row.asked.text)
-    checks = copywriting.checks(Copying(draft=draft, case=case), context)
+    checks = copywriting.checks(state, context)
     [check] = [check for check in checks if check.name == row.check]
     with at(node="check", lane=lane):
         try:
-            return row, await check.run(draft.text)
+            return row, await check.run(row.asked.text)
         except ModelReplyError:
             return None
 

@@ -22,7 +22,7 @@ from merchgraph.graphs import copywriting
 from merchgraph.graphs.copywriting_brief import brief
 from merchgraph.graphs.copywriting_state import Copying
 from merchgraph.graphs.refine import Mode
-from merchgraph.graphs.versions import Draft, Refined, Round
+from merchgraph.graphs.versions import Refined, Round
 from merchgraph.runtime.errors import BudgetError, MerchgraphError, SetupError
 from merchgraph.runtime.ledger import Usage, at, collect
 from merchgraph.runtime.models import chat_model
@@ -92,8 +92,9 @@ class Desk:
         with collect() as calls:
             texts = await asyncio.gather(*map(partial(self._refined, case), result.refined))
         with collect():
+            state = await self._unchecked(case)
             lanes = [one.id for one in result.refined]
-            checked = await asyncio.gather(*map(partial(self._checks, case), lanes, texts))
+            checked = await asyncio.gather(*map(partial(self._checks, case, state), lanes, texts))
         shipped = [Shipped(text=t, checks=c) for t, c in zip(texts, checked, strict=True)]
         return await self._answer(case, shipped, total([_writing(result), Usage.of(calls)]))
 
@@ -113,16 +114,21 @@ class Desk:
                     break
         return text
 
-    async def _checks(self, case: Case, lane: str, text: Mapping[str, str]) -> Checks:
+    async def _unchecked(self, case: Case) -> Copying:
+        with at(node="check"):
+            neutral = await copywriting.neutrals(_use_case(case), self._context(case))
+        return Copying(case=_use_case(case), neutral=neutral)
+
+    async def _checks(
+        self, case: Case, state: Copying, lane: str, text: Mapping[str, str]
+    ) -> Checks:
         """The loop's checks of a text, cheap to dear up to the first that fails."""
-        draft = Draft(id=lane, text=dict(text))
-        state = Copying(draft=draft, case=_use_case(case))
         listed = copywriting.checks(state, self._context(case))
         found: Checks = dict.fromkeys((check.name for check in listed), None)
         with at(node="check", lane=lane):
             for check in listed:
                 try:
-                    found[check.name] = (await check.run(draft.text)).passed
+                    found[check.name] = (await check.run(dict(text))).passed
                 except SetupError:
                     raise
                 except MerchgraphError:  # no answer is no pass

@@ -63,7 +63,7 @@ class Params(BaseModel):
     )
     calibrate: bool = Field(
         default=False,
-        description="let the loop's evaluators take off what they say of an empty copy",
+        description="the loop's evaluators take off what they say of an empty copy or the worst example",
     )
     systems: str = Field(default="all", description="all, or names with commas")
     seed: int = Field(default=0, ge=0, le=10**9)

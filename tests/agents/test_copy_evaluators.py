@@ -50,17 +50,31 @@ async def test_examples_of_both_answers_come_before_and_the_copy_comes_last(kind
 
 
 @settings(max_examples=40, deadline=None)
-@given(yes=st.floats(0, 1), empty=st.floats(0, 1))
+@given(yes=st.floats(0, 1), neutral=st.floats(0, 1))
 async def test_a_calibrated_score_is_in_range_and_half_where_the_copy_adds_nothing(
-    yes: float, empty: float
+    yes: float, neutral: float
 ) -> None:
-    odds = [{"Yes": p, "No": 1 - p} for p in (yes, empty)]
-    score, model = await judged("topic", odds, calibrate=True)
+    score, _ = await judged("topic", [{"Yes": yes, "No": 1 - yes}], neutral=neutral)
     assert 0 <= score <= 1
-    assert (score > 0.5 + 1e-6) <= (yes > empty)
-    if yes == empty:
+    assert (score > 0.5 + 1e-6) <= (yes > neutral)
+    if yes == neutral:
         assert score == pytest.approx(0.5)
-    assert "header: (no text); subheader: (no text)" in str(model.script.asked[1][2][-1].content)
+
+
+@pytest.mark.parametrize(
+    ("empty", "example", "neutral"), [(0.3, 0.6, 0.3), (0.3, 0.2, 0.2), (0.9, 0.95, 0.9)]
+)
+async def test_neutral_is_the_empty_copy_or_an_example_that_is_liked_less(
+    empty: float, example: float, neutral: float
+) -> None:
+    odds: list[Any] = [{"Yes": p, "No": 1 - p} for p in (empty, example)]
+    with scripted({"topic": odds}) as model:
+        found = await CopyEvaluator(chat_model(model)).neutral(BRIEF, guideline("topic"))
+    assert found == pytest.approx(neutral)
+    asked = [str(messages[-1].content) for _, _, messages in model.script.asked]
+    nothing = "; ".join(f"{part}: (no text)" for part in BRIEF.parts)
+    assert asked[0].endswith(f"<copy>{nothing}</copy>")
+    assert asked[1].endswith("<copy>header: Tea \u2039b\u203atime\u2039/b\u203a</copy>")
 
 
 async def test_a_copy_that_gives_orders_stays_inside_its_tags() -> None:

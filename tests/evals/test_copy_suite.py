@@ -157,6 +157,18 @@ def test_a_replay_needs_no_file_no_model_and_no_embedder(
     assert asked
 
 
+def test_calibrated_evaluators_are_measured_and_replayed_as_they_are_used(
+    tea: str, file: Path
+) -> None:
+    report, _ = sit(tea, file, calibrate=True, systems="Self-Refine, fail_fast J=2")
+    # all copies get the same answer as the empty one and the example, which are asked once a run
+    assert rows(report, "The loop's own evaluators")["Tea: topic 1"][3:] == [1, 0.5]
+    assert means(report, "success")["Self-Refine"] == 1
+    own = {row.system: row.calls for row in report.rows}
+    assert own["fail_fast J=2"] == 4 + 2
+    assert asyncio.run(replay_file(file)).same
+
+
 def test_more_rounds_ask_only_what_fewer_have_not(tea: str, file: Path) -> None:
     _, asked = sit(tea, file)
     recorded = [call for run in read(file).runs.values() for call in run.calls]

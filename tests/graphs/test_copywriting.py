@@ -134,11 +134,29 @@ def test_an_evaluator_below_the_threshold_sends_its_guideline_to_the_reviser() -
     assert (strict.calls_per_copy, strict.tokens_per_copy) == (None, None)
 
 
-def test_calibrated_evaluators_are_asked_of_the_empty_copy_too() -> None:
-    result, model = run(replies(topic=Always(lambda messages: YES)), calibrate=True)
+def test_calibrated_evaluators_are_asked_of_the_empty_copy_and_the_examples_once() -> None:
+    result, model = run(replies(), calibrate=True)
     assert [one for one in result.accepted[0].scores.values()] == [pytest.approx(0.5)] * 4
-    assert result.usage_by_agent["topic"].calls == 6
-    assert len(model.script.asked) == 1 + 3 * 4 * 2
+    assert result.usage_by_agent["topic"].calls == 1 + 1 + 3
+    assert len(model.script.asked) == 1 + 4 * (1 + 1) + 4 * 3
+
+
+def test_an_evaluator_that_likes_its_examples_less_than_nothing_does_not_close_the_gate() -> None:
+    def tone(messages: Sequence[BaseMessage]) -> Answer:
+        share = 0.4 if "(no text)" in str(messages[-1].content) else 0.3
+        return {"Yes": share, "No": 1 - share}
+
+    assert run(replies(tone=Always(tone), refine=Always(copy(*BOTH))))[0].accepted == []
+    result, _ = run(replies(tone=Always(tone)), calibrate=True)
+    assert len(result.accepted) == 3
+    assert result.accepted[0].scores["tone"] == pytest.approx(0.5)
+
+
+def test_an_evaluator_that_cannot_be_calibrated_answers_as_it_is() -> None:
+    once: list[Answer] = [GONE, YES, YES, YES]
+    result, _ = run(replies(tone=once), calibrate=True)
+    assert result.accepted[0].scores["tone"] == pytest.approx(0.9)
+    assert result.accepted[0].scores["personal"] == pytest.approx(0.5)
 
 
 def test_accepted_copies_stand_best_first_and_doubles_are_set_aside() -> None:

@@ -14,7 +14,7 @@ from merchgraph.graphs.copywriting_brief import (
 )
 from merchgraph.graphs.copywriting_state import loaded
 from merchgraph.runtime.scripted import Always
-from tests.graphs.tea_campaign import CASE, GOOD, changed_case, copies, copy, replies, run
+from tests.graphs.tea_campaign import CASE, GOOD, NO, YES, changed_case, copies, copy, replies, run
 
 
 def test_every_check_is_said_in_the_order_in_which_they_run() -> None:
@@ -125,12 +125,47 @@ def test_a_reviser_that_gives_back_the_draft_is_replaced_by_the_writer() -> None
     first = next(one for one in result.accepted if one.id == "1")
     assert (first.text["header"], first.rounds) == (GOOD[0][0], 1)
     assert result.usage_by_agent["write"].calls == 2
-    asked = [
-        str(m[-2].content)
-        for agent, lane, m in model.script.asked
-        if (agent, lane) == ("write", "1")
-    ]
-    assert "No leaves here" in asked[0], "what is there is not to be written again"
+    first_asked, again = [m for agent, _, m in model.script.asked if agent == "write"]
+    assert first_asked == again, "the same question, which the server has in its cache"
+
+
+def test_a_reviser_that_gives_an_example_is_replaced_by_the_best_of_the_writers_copies() -> None:
+    bad, example = ("No leaves here", GOOD[0][1]), CASE.examples[0]
+    others = [(f"{example['header']}!", example["subheader"]), ("Coffee", "x"), GOOD[0]]
+    script = replies(
+        write=[copies(bad, GOOD[1], GOOD[2]), copies(*others)],
+        refine=Always(copy(example["header"], example["subheader"])),
+    )
+    result, _ = run(script, mend=True)
+    first = next(one for one in result.accepted if one.id == "1")
+    assert (first.text["header"], first.rounds) == (GOOD[0][0], 1)
+    assert result.duplicates == []
+
+
+def test_a_reviser_that_was_told_of_a_rule_in_vain_is_not_told_again() -> None:
+    bad = ("No leaves here", GOOD[0][1])
+    script = replies(
+        write=[copies(bad, GOOD[1], GOOD[2]), copies(GOOD[0])],
+        refine=[copy("Leaves of tomorrow", bad[1])],
+    )
+    result, _ = run(script, mend=True)
+    first = next(one for one in result.accepted if one.id == "1")
+    assert (first.text["header"], first.rounds) == (GOOD[0][0], 2)
+
+
+def test_a_reviser_that_missed_a_tone_has_another_try() -> None:
+    missed, met = GOOD[0], ("Quiet tea of an evening", GOOD[0][1])
+    script = replies(
+        missed,
+        GOOD[1],
+        GOOD[2],
+        tone__1=[NO, NO, YES],
+        refine=[copy("Tea for the garden", missed[1]), copy(*met)],
+    )
+    result, _ = run(script, mend=True)
+    first = next(one for one in result.accepted if one.id == "1")
+    assert (first.text["header"], first.rounds) == (met[0], 2)
+    assert result.usage_by_agent["write"].calls == 1
 
 
 def test_the_use_case_says_how_many_revisions_if_the_settings_do_not() -> None:

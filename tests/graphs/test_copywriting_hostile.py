@@ -132,14 +132,15 @@ COPY = st.tuples(st.one_of(NEAR, PART), st.one_of(NEAR, st.just(GOOD[0][1]), PAR
 @given(
     drafts=st.lists(COPY, min_size=25, max_size=25),
     rewrite=COPY,
-    rounds=st.integers(0, 1),
+    loop=st.sampled_from([(0, False), (1, False), (2, True)]),
     mode=st.sampled_from(["fail_fast", "collect_all"]),
 )
 def test_no_accepted_copy_of_thousands_breaks_a_hard_rule(
-    drafts: list[tuple[str, str]], rewrite: tuple[str, str], rounds: int, mode: str
+    drafts: list[tuple[str, str]], rewrite: tuple[str, str], loop: tuple[int, bool], mode: str
 ) -> None:
+    rounds, mend = loop
     script = replies(write=Always(copies(GOOD[2], *drafts)), refine=Always(copy(*rewrite)))
-    result, _ = run(script, copies=26, rounds=rounds, mode=mode)
+    result, _ = run(script, copies=26, rounds=rounds, mode=mode, mend=mend)
     holds(result)
     assert len(result.refined) <= 26
     assert GOOD[2][0] in headers(result)
