@@ -25,6 +25,7 @@ SUITES = {
     "carts": "merchgraph.evals.suites.carts",
     "copy": "merchgraph.evals.suites.copywriting",
     "hyper": "merchgraph.evals.suites.hyper",
+    "lens": "merchgraph.evals.suites.lens",
 }
 """Suite -> its module, which has `make(params, recorded)`."""
 Telling = Callable[[str], Progress]

@@ -93,10 +93,10 @@ def _points(results: Results) -> list[Spec]:
 def _point(cells: dict[str, Cell]) -> Spec:
     accuracy = cells["accuracy"]
     assert isinstance(accuracy, Estimate), accuracy
-    parts = [cells[part] for part in ("text tokens", "image tokens", "written")]
+    parts = [cells[part] for part in ("text", "image", "written")]
     return {
         "name": cells["rendering"],
-        "shown": cells["shown as"],
+        "shown": str(cells["shown"]).partition(",")[0],
         "tokens": sum(float(part) for part in parts if isinstance(part, int | float)),
         "mean": accuracy.mean,
         "low": accuracy.low,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean, median
@@ -15,9 +15,16 @@ from merchgraph.evals.tables import Cell, Table
 
 MODALITY = "Text or picture"
 COLUMNS = (
-    "rendering", "shown as", "accuracy", "similarity on errors", "text tokens", "image tokens",
-    "written", "median s", "unusable replies",
-)  # fmt: skip
+    "rendering",
+    "shown",
+    "accuracy",
+    "errors' sim.",
+    "text",
+    "image",
+    "written",
+    "s",
+    "unusable",
+)
 LEVEL = 0.05
 BELOW = 0.001
 """P-values under this are printed as such."""
@@ -51,22 +58,25 @@ def modality(asked: Mapping[str, Sequence[Outcome]], kinds: Kinds) -> Table:
         answers = [outcome.answer for outcome in answered]
         wrong = [o.metrics["similarity on errors"] for o in answered
                  if "similarity on errors" in o.metrics]  # fmt: skip
+        shown = kinds.renderings[name]
         rows.append([
-            name, kinds.renderings[name],
+            name, shown if all(answer["sees"] for answer in answers) else f"{shown}, not seen",
             mean([o.metrics.get("accuracy", 0.0) for o in outcomes]),
             mean(wrong),
-            *(fmean(answer["tokens"][part] for answer in answers)
+            *(_mean(answer["tokens"][part] for answer in answers)
               for part in ("text", "image", "written")),
             median(answer["seconds"] for answer in answers),
-            sum(not answer["parsed"] for answer in answers) + len(outcomes) - len(answered),
+            sum(not answer["usable"] for answer in answers) + len(outcomes) - len(answered),
         ])  # fmt: skip
     return Table(
         title=MODALITY,
         columns=list(COLUMNS),
         rows=rows,
-        about="Tokens and seconds are of the request for a prediction with its explanation, mean and "
-        "median per case. Similarity is 1 for the right item, else the cosine of the items' names; "
-        "over all cases it says little beyond accuracy, hence on errors alone.",
+        about="Tokens of text, image and reply (means) and seconds (median) are of the request for a "
+        "prediction with its explanation; unusable: replies that named no candidate. errors' sim.: "
+        "cosine of the names of the item and of the one foreseen, on errors alone, since over all "
+        "cases it says little beyond accuracy. Not seen: the model takes "
+        "pictures and cannot tell their colours apart.",
     )  # fmt: skip
 
 
@@ -90,32 +100,35 @@ def against(outcomes: Sequence[Outcome], asked: Sequence[str], kinds: Kinds) -> 
     adjusted = holm(raw)
     return Table(
         title="Accuracy, paired",
-        columns=["pair", "n", "difference", "only first", "only second", "McNemar p", "Holm p"],
+        columns=["pair", "n", "difference", "first", "second", "McNemar", "Holm"],
         rows=[[*row, p(value)] for row, value in zip(rows, adjusted, strict=True)],
-        about="The difference with its 95 % bootstrap interval; cases that only one of the two got "
-        "right, and how surprising such a split is (exact McNemar; adjusted by Holm over all rows).",
+        about="The difference with its 95 % bootstrap interval; cases that only the first or only the "
+        "second got right, and the p-value of such a split (exact McNemar), adjusted by Holm over all "
+        "rows.",
     )
 
 
 def explanations(asked: Mapping[str, Sequence[Outcome]]) -> Table:
-    """What code sees in them."""
+    """What code sees in the answers: which place they pick, and what their explanations name."""
     rows: list[list[Cell]] = []
     for name, outcomes in asked.items():
-        told = [o.answer["told"] for o in outcomes if o.answer and o.answer["explanation"]]
-        texts = {o.answer["explanation"] for o in outcomes if o.answer}
+        answers = [o.answer for o in outcomes if o.answer and o.answer["usable"]]
+        told = [answer["told"] for answer in answers]
         if told:
             rows.append([
-                name, len(told), fmean(one["words"] for one in told),
-                fmean(one["guess"] for one in told), fmean(one["bought"] > 0 for one in told),
-                fmean(one["never"] > 0 for one in told), len(texts - {""}) / len(told),
+                name, len(told), fmean(answer["first"] for answer in answers),
+                fmean(one["words"] for one in told), fmean(one["guess"] for one in told),
+                fmean(one["bought"] > 0 for one in told), fmean(one["never"] > 0 for one in told),
+                len({answer["explanation"] for answer in answers}) / len(told),
             ])  # fmt: skip
     return Table(
-        title="What explanations name",
-        columns=["rendering", "explanations", "words", "the guess", "another item that was bought",
-                 "an item never bought", "different"],
+        title="What answers say",
+        columns=["rendering", "usable", "first", "words", "guess", "bought", "never", "distinct"],
         rows=rows,
-        about="Shares of explanations, counted by code; different: distinct texts among them.",
-    )  # fmt: skip
+        about="Shares of usable answers, counted by code. first: the candidate shown first, which is "
+        "right in one of so many cases as there are candidates. Explanations: mean words; that name "
+        "the guess, another item that was bought, one on offer that never was; distinct texts.",
+    )
 
 
 def judged(outcomes: Sequence[Outcome], asked: Sequence[str]) -> list[Table]:
@@ -159,6 +172,12 @@ def _pairs(columns: Mapping[str, Points], asked: Sequence[str]) -> Table:
 def p(value: float) -> str:
     """A p-value as it is printed: .034, <.001."""
     return "<.001" if value < BELOW else f"{value:.3f}".replace("0.", ".", 1)
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Of those that were counted."""
+    counted = [value for value in values if value is not None]
+    return fmean(counted) if counted else None
 
 
 def _right(outcomes: Sequence[Outcome]) -> dict[str, dict[str, bool]]:

@@ -23,10 +23,11 @@ CASES = [f"h{n}" for n in range(24)]
 
 def answer(system: str, number: int, **more: Any) -> dict[str, Any]:
     return {
-        "prediction": "Milk", "odds": {}, "parsed": number % 6 > 0, "seconds": float(number),
+        "prediction": "Milk", "odds": {}, "usable": number % 6 > 0, "seconds": float(number),
         "explanation": f"Milk {system} {number % 2}",
         "told": {"words": 3, "guess": True, "bought": number % 2, "never": 0},
-        "tokens": {"text": 900, "image": 0 if system == "text" else 500, "written": 80}, **more,
+        "tokens": {"text": 900, "image": 0 if system == "text" else 500, "written": 80},
+        "sees": True, "first": number % 4 == 1, **more,
     }  # fmt: skip
 
 
@@ -91,8 +92,8 @@ def test_pairs_count_the_cases_that_only_one_got_right() -> None:
 
 
 def test_explanations_are_counted_by_code() -> None:
-    rows = by_title(tables(outcomes(), KINDS))["What explanations name"]
-    assert rows["text"][1:] == [24, 3, 1, 0.5, 0, 2 / 24]
+    rows = by_title(tables(outcomes(), KINDS))["What answers say"]
+    assert rows["text"][1:] == [20, 0.3, 3, 1, 0.6, 0, 2 / 20]
 
 
 def test_ratings_are_tested_by_dimension_and_then_pair_by_pair() -> None:

@@ -1,0 +1,62 @@
+"""`merchgraph eval lens`: the next purchase, from text, from pictures and without a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from merchgraph.cli.options import AsJson, Data, Model, Pairs, settings_of
+from merchgraph.cli.plain import plain
+from merchgraph.cli.report_view import Html, Markdown, Seed, Trace, evaluated, show
+from merchgraph.runtime.errors import SetupError
+
+Figure = Annotated[Path | None, typer.Option(help="Draw accuracy against tokens as SVG.")]
+
+
+def lens(
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Households drawn by the seed; all without it.")
+    ] = None,
+    model: Model = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(help="PROVIDER/MODEL that rates explanations, another one; none without it."),
+    ] = None,
+    data: Data = "complete_journey",
+    candidates: Annotated[int, typer.Option(help="Items of a question: 10 or 20.")] = 10,
+    systems: Annotated[
+        str,
+        typer.Option(
+            help="text (no pictures), baselines (no model), all (pictures, for models that see), "
+            "or names with commas."
+        ),
+    ] = "text",
+    seed: Seed = 0,
+    pairs: Pairs = None,
+    record: Trace = None,
+    html: Html = None,
+    markdown: Markdown = None,
+    figure: Figure = None,
+    as_json: AsJson = False,
+) -> None:
+    """BehaviorLens: what a household buys next, by how its history is shown."""
+    if figure and figure.suffix.lower() != ".svg":
+        raise SetupError(
+            f"The figure is an SVG; name a file that ends in .svg, not {figure.name!r}."
+        )
+    console = Console(quiet=as_json)
+    drawn = f"{limit:,}" if limit else "all"
+    console.print(plain(f"Next purchase on {data}: {drawn} households, {systems} systems", "bold"))
+    params: dict[str, Any] = {
+        "data": data, "candidates": candidates, "model": model, "judge": judge,
+        "systems": systems, "seed": seed, **settings_of(pairs),
+    }  # fmt: skip
+    report = evaluated("lens", params, limit, record, console)
+
+    from merchgraph.evals.suites.lens_figure import svg
+
+    files = (html, report.html), (markdown, report.markdown), (figure, lambda: svg(report))
+    show(report, console, *files, as_json=as_json)
