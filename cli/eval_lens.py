@@ -13,27 +13,30 @@ from merchgraph.cli.plain import plain
 from merchgraph.cli.report_view import Html, Markdown, Seed, Trace, evaluated, show
 from merchgraph.runtime.errors import SetupError
 
+Limit = Annotated[
+    int | None, typer.Option(min=1, help="Households drawn by the seed; all without it.")
+]
+Judge = Annotated[
+    str | None,
+    typer.Option(help="PROVIDER/MODEL that rates explanations, another one; none without it."),
+]
+Systems = Annotated[
+    str,
+    typer.Option(
+        help="text (no pictures), baselines (no model), all (pictures too, for a model that sees), "
+        "or names with commas."
+    ),
+]
 Figure = Annotated[Path | None, typer.Option(help="Draw accuracy against tokens as SVG.")]
 
 
 def lens(
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Households drawn by the seed; all without it.")
-    ] = None,
+    limit: Limit = None,
     model: Model = None,
-    judge: Annotated[
-        str | None,
-        typer.Option(help="PROVIDER/MODEL that rates explanations, another one; none without it."),
-    ] = None,
+    judge: Judge = None,
     data: Data = "complete_journey",
     candidates: Annotated[int, typer.Option(help="Items of a question: 10 or 20.")] = 10,
-    systems: Annotated[
-        str,
-        typer.Option(
-            help="text (no pictures), baselines (no model), all (pictures, for models that see), "
-            "or names with commas."
-        ),
-    ] = "text",
+    systems: Systems = "text",
     seed: Seed = 0,
     pairs: Pairs = None,
     record: Trace = None,

@@ -62,7 +62,7 @@ PLANS: dict[str, Plan] = {
 async def ratings(judge: str, case: Case, explained: Mapping[str, Explained]) -> Ratings:
     """What a judge says of all explanations of a case, which it sees side by side.
 
-    Empty where it gave no usable answer. Its calls are none of the systems'.
+    Empty where there is no explanation, or it gave no usable answer. Its calls are none of the systems'.
 
     Args:
         judge: PROVIDER/MODEL.
@@ -72,6 +72,8 @@ async def ratings(judge: str, case: Case, explained: Mapping[str, Explained]) ->
     Raises:
         BudgetError, SetupError: as `ask`.
     """
+    if not explained:
+        return {}
     agent, evidence = ExplanationJudge(chat_model(judge)), _evidence(case)
     with collect(), at(node="judge", lane="judge"):
         points = await answered(
