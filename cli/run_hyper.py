@@ -63,6 +63,7 @@ def hyper(
     from merchgraph.cli import live
     from merchgraph.graphs import hyper as graph
     from merchgraph.graphs.front import checked
+    from merchgraph.graphs.hyper_state import branches
     from merchgraph.runtime.recording import recorded
 
     request = checked(graph.Request, fields)
@@ -72,7 +73,7 @@ def hyper(
             graph.graph,
             console,
             lambda watch: graph.arun(request, context, watch=watch),
-            fan_out={"write": lambda state: graph.branches(state, context)},
+            fan_out={"write": lambda state: branches(state, context)},
         )
     show(result, console)
     recorded_in(record, console)
@@ -144,6 +145,8 @@ def show(result: Result, console: Console) -> None:
         )
     )  # fmt: skip
     console.print(Text.assemble(("origin    ", "bold"), _origin(result)))
+    if result.seen is False:
+        console.print("  The model sees no pictures; it was told the texts alone.", style="yellow")
     if result.stored is not None:
         console.print(
             Text.assemble(("kept      ", "bold"), f"version {result.stored.version} of ad ",

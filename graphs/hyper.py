@@ -20,7 +20,6 @@ rounded to 1e-6, so that a replay on another processor asks its tape the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Send
 
-from merchgraph.agents.hypernetwork import Hypernetwork, prompt_version
+from merchgraph.agents.hypernetwork import Brief, Hypernetwork, prompt_version
 from merchgraph.graphs.front import Watch, asked, run_graph
 from merchgraph.graphs.hyper_result import Result, origin, result
 from merchgraph.graphs.hyper_state import (
@@ -44,12 +43,14 @@ from merchgraph.graphs.hyper_state import (
     State,
     Term,
     Writing,
+    batches,
     content,
 )
 from merchgraph.runtime.errors import MerchgraphError, ModelReplyError, SetupError
 from merchgraph.runtime.loop import run_sync
 from merchgraph.runtime.node import RECURSION_LIMIT, add_node
 from merchgraph.runtime.playing import on_tape
+from merchgraph.runtime.seeing import sight
 from merchgraph.tools.ctr.entries import Basis, Draft, Entry
 from merchgraph.tools.ctr.images import picture
 from merchgraph.tools.ctr.likeness import AdVectors, nearest
@@ -83,7 +84,15 @@ async def retrieve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         "retrieve", lambda: _retrieved(request, context), Retrieved, request=request,
         context=context.reads,
     )  # fmt: skip
-    return {"retrieved": found, "parts": []}
+    return {"retrieved": found, "parts": [], "seen": await _seen(found, context)}
+
+
+async def _seen(retrieved: Retrieved, context: Context) -> bool | None:
+    """Whether the agents are shown the pictures, which they are if all of them see; None without any."""
+    if not retrieved.pictures(context.shots):
+        return None
+    models = [context.agent_model(agent) for agent in ("read", context.writer)]
+    return all([await sight(model) == "sees" for model in models])
 
 
 def _retrieved(request: Request, context: Context) -> Retrieved:
@@ -112,30 +121,20 @@ def _retrieved(request: Request, context: Context) -> Retrieved:
 
 async def read(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """The new ad in words."""
-    context, retrieved = runtime.context, state["retrieved"]
-    brief = retrieved.brief(state["text"], context.shots, pictures=False)
-    reading = await Hypernetwork(context.agent_model("read")).read(brief)
-    return {"reading": reading, "seen": False}
+    context = runtime.context
+    brief = _brief(state, context)
+    return {"reading": await Hypernetwork(context.agent_model("read")).read(brief)}
 
 
-def batches(state: Mapping[str, Any], context: Context) -> list[slice]:
-    """The features of each branch: batches of one length, or one feature where levels are chosen."""
-    count = len(state["retrieved"].terms)
-    size = context.batch if context.by == "writing" else 1
-    size = -(-count // -(-count // size))  # no last batch with a rest of two
-    return [slice(start, start + size) for start in range(0, count, size)]
-
-
-def branches(state: Mapping[str, Any], context: Context) -> int:
-    """How many branches `write` will have; 1 before that is known."""
-    return len(batches(state, context)) if "retrieved" in state else 1
+def _brief(state: State, context: Context) -> Brief:
+    pictures = bool(state["seen"])
+    return state["retrieved"].brief(state["text"], context.shots, pictures=pictures)
 
 
 def fan_out(state: State, runtime: Runtime[Context]) -> list[Send]:
     """One branch per batch."""
     context, retrieved = runtime.context or Context(), state["retrieved"]
-    brief = retrieved.brief(state["text"], context.shots, pictures=state["seen"])
-    known = retrieved.known(context.shots)
+    brief, known = _brief(state, context), retrieved.known(context.shots)
     return [
         Send(
             "write",
@@ -226,7 +225,7 @@ async def store(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 
 def _unread(state: State, error: MerchgraphError, context: Context) -> dict[str, Any]:
-    return {"reading": None, "seen": False}
+    return {"reading": None}
 
 
 def _unwritten(state: Writing, error: MerchgraphError, context: Context) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class Result(BaseModel):
         consistency: share of the reasons whose direction the written weight had; None without any.
         norm, share: of the normalisation.
         reading: what the model makes of the ad, with its own guess of the intercept.
-        seen: the model was shown a picture.
+        seen: the model was shown the pictures; False where it does not see, None where there are none.
         stored: the version that was kept.
         errors: the branches that failed and what the run did without.
     """
@@ -60,7 +60,7 @@ class Result(BaseModel):
     weights: list[Weight]
     neighbours: list[Neighbour]
     reading: Reading | None
-    seen: bool
+    seen: bool | None
     checked: Checked
     consistency: float | None
     norm: float

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import operator
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypedDict
 
 import numpy as np
@@ -177,6 +178,11 @@ class Retrieved(BaseModel):
             np.array([term.at(0.99) for term in self.terms]),
         )
 
+    def pictures(self, shots: int) -> list[str]:
+        """Of the new ad and of the examples, those that there are."""
+        shown = [self.picture, *(one.picture for one in self.neighbours[:shots])]
+        return [url for url in shown if url]
+
     def brief(self, text: str, shots: int, *, pictures: bool) -> Brief:
         """What every request of a run begins with."""
         examples = tuple(
@@ -244,7 +250,7 @@ class State(TypedDict, total=False):
     image: str
     id: str
     retrieved: Retrieved
-    seen: bool
+    seen: bool | None
     reading: Reading | None
     parts: Annotated[list[Part], anew]
     checked: Checked
@@ -262,3 +268,16 @@ class Writing(TypedDict):
     reading: Reading | None
     features: list[Known]
     levels: list[dict[Level, float]]
+
+
+def batches(state: Mapping[str, Any], context: Context) -> list[slice]:
+    """The features of each branch: batches of one length, or one feature where levels are chosen."""
+    count = len(state["retrieved"].terms)
+    size = context.batch if context.by == "writing" else 1
+    size = -(-count // -(-count // size))  # no last batch with a rest of two
+    return [slice(start, start + size) for start in range(0, count, size)]
+
+
+def branches(state: Mapping[str, Any], context: Context) -> int:
+    """How many branches `write` will have; 1 before that is known."""
+    return len(batches(state, context)) if "retrieved" in state else 1

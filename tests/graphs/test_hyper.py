@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from merchgraph.runtime.errors import DataError, EndpointError, SetupError
 from merchgraph.runtime.recording import recorded, replayed
 from merchgraph.runtime.scripted import Always, Answer, scripted
 from merchgraph.tools.ctr import weights as steps
+from merchgraph.tools.ctr.images import content as content_of
 from merchgraph.tools.ctr.store import Store
 from tests.graphs.hyper_ads import AD, GOOD, READING, REASON, good, kept, named, replies, reply, run
 from tests.graphs.hyper_ads import pool as pool
@@ -39,7 +41,7 @@ def test_a_run_goes_from_neighbours_to_calibrated_weights() -> None:
     assert [agent for agent, _, _ in model.script.asked] == ["read", "write"]
     tea = result.weights[0]
     assert (tea.written, tea.direction, tea.because) == (0.5, "+", "they drink tea")
-    assert (result.stored, result.seen, result.usage.calls) == (None, False, 2)
+    assert (result.stored, result.seen, result.usage.calls) == (None, None, 2)
 
 
 def test_each_step_is_in_the_result_and_follows_from_the_one_before() -> None:
@@ -142,6 +144,40 @@ def test_calibrated_levels_are_what_the_ad_adds_to_no_ad() -> None:
     assert len(model.script.asked) == 1 + 2 * len(NAMES)
 
 
+PNG = "data:image/png;base64,iVBORw0KGgo="
+
+
+@pytest.mark.parametrize(("sight", "seen"), [("sees", True), ("takes", False), ("refuses", False)])
+def test_a_picture_is_shown_to_a_model_that_sees_and_to_no_other(
+    sight: str, seen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def probed(model: object) -> str:
+        return sight
+
+    monkeypatch.setattr(hyper, "sight", probed)
+    result, model = run(request=Request(text="tea", image=PNG))
+    assert result.seen is seen
+    for _, _, messages in model.script.asked:
+        shown = str(messages[-1].content).count("image_url")
+        assert shown == (2 if seen else 0)
+        assert (PNG in str(messages[-1].content)) is seen
+    assert result.ad == content("tea", PNG) != content("tea", "")
+
+
+def test_pictures_of_examples_are_shown_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = small_pool()
+    ads = tuple(ad.model_copy(update={"image": PNG}) for ad in shop.ads)
+    other = dataclasses.replace(shop, ads=ads)
+    monkeypatch.setattr(hyper, "pool_of", lambda shop_name, seed=0: other)
+    for shots in (0, 3):
+        result, model = run(shots=shots)
+        assert result.seen is (True if shots else None)
+        told = str(model.script.asked[0][2][-1].content)
+        assert [told.count(f"The picture of ad {n}:") for n in (1, 3, 4)] == [
+            int(n <= shots) for n in (1, 3, 4)
+        ]
+
+
 def test_weights_are_kept_as_versions_of_the_ad(tmp_path: Path) -> None:
     path = tmp_path / "weights.jsonl"
     first, _ = run(store=str(path))
@@ -170,15 +206,18 @@ def test_an_ad_without_an_id_is_named_by_its_content() -> None:
     assert re.fullmatch("[0-9a-f]{16}", one.ad)
 
 
-def test_a_run_is_replayed_without_pool_model_or_store(
+def test_a_run_is_replayed_without_pool_model_store_or_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trace, path = tmp_path / "run.jsonl.zst", tmp_path / "weights.jsonl"
+    trace, path, file = tmp_path / "run.jsonl.zst", tmp_path / "weights.jsonl", tmp_path / "ad.png"
     with scripted(replies(level=Always(ODDS))) as model:
         for context in ({"batch": 2}, {"by": "levels", "shots": 2}):
+            request = AD.model_copy(update={"image": str(file)})
             settings = Context(model=model, store=str(path), **context)
+            file.write_bytes(content_of(PNG) or b"")
             with recorded(trace):
-                told = hyper.run(AD, settings)
+                told = hyper.run(request, settings)
+            file.unlink()
             before = path.read_bytes()
 
             def gone(*_: object, **__: object) -> Any:
@@ -188,7 +227,8 @@ def test_a_run_is_replayed_without_pool_model_or_store(
                 for name in ("pool_of", "AdVectors", "Store"):
                     patch.setattr(hyper, name, gone)
                 with replayed(trace):
-                    again = hyper.run(AD, settings)
+                    again = hyper.run(request, settings)
+            assert again.seen
             assert again == told
             assert path.read_bytes() == before
             trace.unlink()
