@@ -33,6 +33,8 @@ LABELS = "ABCDEFGHIJKL"
 """Of the explanations that are shown; no more than these."""
 LONGEST = 700
 """Of an explanation that is shown, in characters: 80 words, and some more."""
+LONGEST_DAY = 2_000
+"""Of what was bought on one day, in characters."""
 NEUTRAL = "record"
 _RENDERINGS = re.compile(
     r"\b(?:scatter(?: ?plots?)?|flow ?charts?|bar charts?|plots?|charts?|diagrams?|graphs?|figures?|"
@@ -97,7 +99,7 @@ class ExplanationJudge:
         labels = dict(zip(LABELS, order, strict=False))
         task = prompt(
             "explanations/rate",
-            record="\n".join(fenced(line) for line in evidence.record),
+            record="\n".join(fenced(line, LONGEST_DAY) for line in evidence.record),
             offered="\n".join(fenced(item) for item in evidence.offered),
             explanations="\n".join(
                 _line(label, explained[key], evidence.offered) for label, key in labels.items()
