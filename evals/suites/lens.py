@@ -139,8 +139,13 @@ class Lens:
 
     def tables(self, outcomes: Sequence[Outcome]) -> Sequence[Table]:
         """Renderings side by side, tests between them, and their explanations."""
-        shown = {name: PLANS[name].shown for name in self._renderings}
-        return tables(outcomes, Kinds(renderings=shown, baselines=self._baselines))
+        kinds = Kinds(
+            renderings={name: PLANS[name].shown for name in self._renderings},
+            baselines=self._baselines,
+            variants={name: PLANS[name].rendering for name in self._renderings
+                      if PLANS[name].variants},
+        )  # fmt: skip
+        return tables(outcomes, kinds)
 
     def systems(self) -> Sequence[System]:
         """In the order of the report."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from statistics import fmean, median
 
@@ -34,10 +34,17 @@ Points = Sequence[Sequence[float]]
 
 @dataclass(frozen=True)
 class Kinds:
-    """The systems of a report: renderings by what they show, and baselines; in its order."""
+    """The systems of a report, in its order.
+
+    Attributes:
+        renderings: each with what it shows.
+        baselines: those without a model.
+        variants: renderings that are another one's variant, each with that one.
+    """
 
     renderings: Mapping[str, str]
     baselines: Sequence[str]
+    variants: Mapping[str, str] = field(default_factory=dict)
 
 
 def tables(outcomes: Sequence[Outcome], kinds: Kinds) -> list[Table]:
@@ -81,13 +88,15 @@ def modality(asked: Mapping[str, Sequence[Outcome]], kinds: Kinds) -> Table:
 
 
 def against(outcomes: Sequence[Outcome], asked: Sequence[str], kinds: Kinds) -> Table:
-    """Every two renderings, and each rendering and the best baseline, on the cases that both had."""
+    """Every two renderings, each variant and its own, each rendering and the best baseline."""
     right = _right(outcomes)
     known = [name for name in kinds.baselines if name in right]
-    couples = list(combinations(asked, 2))
+    plain = [name for name in asked if name not in kinds.variants]
+    couples = list(combinations(plain, 2))
+    couples += [(kinds.variants[name], name) for name in asked if kinds.variants.get(name) in plain]
     if known:
         best = max(known, key=lambda name: fmean(right[name].values()))
-        couples += [(name, best) for name in asked]
+        couples += [(name, best) for name in plain]
     rows: list[list[Cell]] = []
     raw: list[float] = []
     for one, other in couples:
@@ -149,7 +158,7 @@ def judged(outcomes: Sequence[Outcome], asked: Sequence[str]) -> list[Table]:
         columns=["dimension", "n", *asked, "Friedman", "Holm p"],
         rows=rows,
         about="Mean points, 1 (worst) to 5 (best; for overthinking: none), by a judge who does not know "
-        "the renderings; chi-squared of Friedman, adjusted by Holm over the dimensions.",
+        "the renderings, of cases that all of them explained; chi-squared of Friedman, adjusted by Holm over the dimensions.",
     )
     differ: dict[str, Points] = {d: rows for d, rows in columns.items() if adjusted[d] < LEVEL}
     return [found, *([_pairs(differ, asked)] if differ else [])]

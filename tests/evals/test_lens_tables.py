@@ -91,6 +91,18 @@ def test_pairs_count_the_cases_that_only_one_got_right() -> None:
     assert rows["scatter - both"][3:] == [18, 0, "<.001", "<.001"]
 
 
+def test_a_variant_is_compared_with_its_own_rendering_alone() -> None:
+    more = [outcome("scatter dates", n, n < 12) for n in range(len(CASES))]
+    kinds = Kinds(
+        renderings={**KINDS.renderings, "scatter dates": "picture"},
+        baselines=KINDS.baselines,
+        variants={"scatter dates": "scatter"},
+    )
+    rows = by_title(tables([*outcomes(), *more], kinds))["Accuracy, paired"]
+    assert [name for name in rows if "dates" in name] == ["scatter - scatter dates"]
+    assert len(rows) == 7
+
+
 def test_explanations_are_counted_by_code() -> None:
     rows = by_title(tables(outcomes(), KINDS))["What answers say"]
     assert rows["text"][1:] == [20, 0.3, 3, 1, 0.6, 0, 2 / 20]
