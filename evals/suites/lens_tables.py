@@ -158,7 +158,8 @@ def judged(outcomes: Sequence[Outcome], asked: Sequence[str]) -> list[Table]:
         columns=["dimension", "n", *asked, "Friedman", "Holm p"],
         rows=rows,
         about="Mean points, 1 (worst) to 5 (best; for overthinking: none), by a judge who does not know "
-        "the renderings, of cases that all of them explained; chi-squared of Friedman, adjusted by Holm over the dimensions.",
+        "the renderings, of cases that all of them explained; chi-squared of Friedman, adjusted by "
+        "Holm over the dimensions.",
     )
     differ: dict[str, Points] = {d: rows for d, rows in columns.items() if adjusted[d] < LEVEL}
     return [found, *([_pairs(differ, asked)] if differ else [])]
