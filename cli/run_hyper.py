@@ -18,12 +18,15 @@ from merchgraph.cli.plain import plain
 from merchgraph.runtime.errors import SetupError
 
 if TYPE_CHECKING:
-    from merchgraph.graphs.hyper_result import Result, Weight
+    from merchgraph.graphs.hyper_result import Result
 
 LARGEST_BYTES = 100_000
 """Of an ad's file: its text, and no picture."""
-HALF = 12
+LEAST, MOST = 4, 12
 """Cells of a bar on each side of 0."""
+BESIDE = 54
+"""Cells of a line of bars that are something else."""
+LONGEST = 30
 SHOWN = 15
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 FIELDS = ("id", "text", "image")
@@ -134,17 +137,17 @@ def show(result: Result, console: Console) -> None:
     if result.reading is not None:
         for name, said in (("offer", result.reading.offer), ("audience", result.reading.audience)):
             console.print(Text.assemble((f"{name:<9}", "bold"), plain(said)))
-    console.print(_bars(result))
+    console.print(_bars(result, console.width))
+    if any(row.direction for row in result.weights):
+        console.print(_reasons(result))
     console.print(_neighbours(result))
     near = result.calibration
-    console.print(
-        Text.assemble(
-            ("intercept ", "bold"), f"{near.intercept:+.2f}: reference users click {near.predicted:.2%} "
-            f"of the time, as the neighbours' ads were clicked ({near.wanted:.2%}); "
-            f"first guess {near.start:+.2f} ({near.started:.2%})",
-        )
-    )  # fmt: skip
-    console.print(Text.assemble(("origin    ", "bold"), _origin(result)))
+    told = (
+        f"{near.intercept:+.2f}: {near.predicted:.2%} of reference users click; wanted "
+        f"{near.wanted:.2%}, as the ads like it; first guess {near.start:+.2f} ({near.started:.2%})"
+    )
+    console.print(Text.assemble(("intercept ", "bold"), told), highlight=False)
+    console.print(Text.assemble(("weights   ", "bold"), _origin(result)), highlight=False)
     if result.seen is False:
         console.print("  The model sees no pictures; it was told the texts alone.", style="yellow")
     if result.stored is not None:
@@ -161,8 +164,8 @@ def show(result: Result, console: Console) -> None:
 def _origin(result: Result) -> str:
     found = result.checked
     faults = {
-        "left out": found.missing, "no features": found.unknown, "no numbers": found.unusable,
-        "against their reason": found.contrary,
+        "left out": found.missing, "not asked for": found.unknown, "no number": found.unusable,
+        "against the reason": found.contrary,
     }  # fmt: skip
     told = [ORIGINS[result.origin], *(f"{len(of)} {what}" for what, of in faults.items() if of)]
     if result.consistency is not None:
@@ -170,38 +173,48 @@ def _origin(result: Result) -> str:
     return "; ".join(told)
 
 
-def _bars(result: Result) -> Table:
+def _bars(result: Result, width: int) -> Table:
+    """The largest weights; a narrow terminal gets short bars."""
     rows = sorted(result.weights, key=lambda row: -abs(row.weight))
     longest = max((abs(row.weight) for row in rows), default=0) or 1
+    half = min(max((width - BESIDE) // 2, LEAST), MOST)
     title = f"The {min(SHOWN, len(rows))} largest of {len(rows)} weights"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("feature", no_wrap=True, max_width=28)
-    table.add_column("-" + " " * (HALF * 2 - 1) + "+", no_wrap=True)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("feature", no_wrap=True, max_width=LONGEST)
+    table.add_column("-" + " " * (half * 2 - 1) + "+", no_wrap=True, min_width=half * 2 + 1)
     for heading in ("weight", "model", "near"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("why", ratio=1)
+        table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
     for row in rows[:SHOWN]:
         written = "-" if row.written is None else f"{row.written:+.2f}"
         table.add_row(
-            plain(row.feature), bar(row.weight / longest), f"{row.weight:+.2f}", written,
-            f"{row.neighbours:+.2f}", _why(row),
+            plain(row.feature), bar(row.weight / longest, half), f"{row.weight:+.2f}", written,
+            f"{row.neighbours:+.2f}",
         )  # fmt: skip
     return table
 
 
-def _why(row: Weight) -> Text:
-    return plain(f"{row.direction} {row.because}" if row.direction else "", "dim")
+def _reasons(result: Result) -> Table:
+    """What the model says of features; in yellow where its weight says otherwise."""
+    table = Table(title="Reasons", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True)
+    table.add_column("feature", no_wrap=True, max_width=LONGEST)
+    table.add_column("because", ratio=1)
+    for row in sorted(result.weights, key=lambda row: -abs(row.weight)):
+        if row.direction:
+            style = "yellow" if row.feature in result.checked.contrary else ""
+            table.add_row(row.direction, plain(row.feature), plain(row.because, style))
+    return table
 
 
-def bar(share: float) -> Text:
-    """A bar to the left or right of its middle; -1 and 1 fill their side."""
-    eighths = round(min(abs(share), 1) * HALF * 8)
+def bar(share: float, half: int) -> Text:
+    """A bar to the left or right of its middle; -1 and 1 fill their side of `half` cells."""
+    eighths = round(min(abs(share), 1) * half * 8)
     whole, rest = divmod(eighths, 8)
-    if share < 0:  # blocks grow from the left: a part of a cell is drawn by its light half
-        left = " " * (HALF - whole - bool(rest)) + ("▐" if rest else "") + "█" * whole
-        return Text.assemble((left, "red"), "│", " " * HALF)
+    if share < 0:  # blocks grow from the left: a part of a cell is drawn by its right half
+        left = ("▐" if rest else "") + "█" * whole
+        return Text.assemble((left.rjust(half), "red"), "│", " " * half)
     right = "█" * whole + (EIGHTHS[rest] if rest else "")
-    return Text.assemble(" " * HALF, "│", (right.ljust(HALF), "green"))
+    return Text.assemble(" " * half, "│", (right.ljust(half), "green"))
 
 
 def _neighbours(result: Result) -> Table:
