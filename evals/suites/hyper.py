@@ -5,7 +5,8 @@ needs neither an intercept nor a scale. Systems, all on the same ads:
 
     baselines   popularity, the median of retired ads' weights (LR_cold), random and nearest ads, a ridge
                 from text to weights, and a rule (the reference): LR_cold with a constant on the own aisle
-    ablations   shots, lambda (1 is the model alone), and five levels instead of numbers
+    ablations   shots, lambda (1 is the model alone), five levels instead of numbers, these relative
+                to an ad without text, and edits of the ad's text, which has no AUC (`hyper_edits.py`)
     method      LLM-HYPER: 5 shots, lambda 0.7
     bounds      models trained on the new ads' own clicks
 
@@ -27,10 +28,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from merchgraph.evals.suite import Answer, Case, Outcome, Progress, System
+from merchgraph.evals.suites.hyper_edits import edited, right
 from merchgraph.evals.suites.hyper_launches import BASELINES, BOUNDS, Launches, Made
 from merchgraph.evals.suites.hyper_lists import Given, Listed, listed
 from merchgraph.evals.suites.hyper_plans import PLANS, Generated, Plan, source
-from merchgraph.evals.suites.hyper_tables import gains, lists
+from merchgraph.evals.suites.hyper_tables import edits, gains, lists
 from merchgraph.evals.tables import Table
 from merchgraph.evals.taped import Taped, run_id
 from merchgraph.graphs import hyper
@@ -41,6 +43,7 @@ from merchgraph.runtime.playing import on_tape
 from merchgraph.runtime.trace import JsonObject
 
 REFERENCE = "own-aisle rule"
+EDITED = "LLM-HYPER on edited texts"
 ALL = "all"
 
 
@@ -55,7 +58,6 @@ class Params(BaseModel):
         default="", description="PROVIDER/MODEL of all agents; none is asked without"
     )
     systems: str = Field(default=ALL, description="all, baselines, or names with semicolons")
-    calibrate: bool = Field(default=False, description="levels relative to an ad without text")
 
 
 @dataclass
@@ -115,15 +117,20 @@ class Hyper:
     def tables(self, outcomes: Sequence[Outcome]) -> Sequence[Table]:
         """What is recovered of the head-room, and metrics over lists of ads."""
         names = [system.name for system in self.systems()]
-        return [gains(outcomes, names), lists(self.measured)]
+        told = [gains(outcomes, names), lists(self.measured)]
+        return [*told, edits(outcomes)] if EDITED in names else told
 
     def systems(self) -> Sequence[System]:
         """Baselines, ablations, the method, bounds."""
-        everything = [*BASELINES, *(PLANS if self.params.model else ()), *BOUNDS]
+        asked = [*PLANS, EDITED] if self.params.model else []
+        everything = [*BASELINES, *asked, *BOUNDS]
         return [self._system(name) for name in self._named(everything)]
 
     def score(self, case: Case, answer: Answer) -> dict[str, float]:
-        """AUC first; of the method also Consistency, and the share of features that it wrote."""
+        """AUC; of the model also Consistency, the share of features it wrote, and of right edits."""
+        if "edits" in answer.value:
+            moved = right(answer.value["edits"])
+            return {"edits": sum(moved.values()) / len(moved)}
         found = {"AUC": answer.value["made"]["auc"]}
         for name in ("consistency", "written"):
             if answer.value.get(name) is not None:
@@ -134,7 +141,7 @@ class Hyper:
         if self.params.systems == ALL:
             return [*everything]
         if self.params.systems == "baselines":
-            return [name for name in everything if name not in PLANS]
+            return [name for name in everything if name in BASELINES or name in BOUNDS]
         named = [name.strip() for name in self.params.systems.split(";") if name.strip()]
         if unknown := [name for name in named if name not in everything]:
             raise SetupError(
@@ -149,6 +156,9 @@ class Hyper:
             plan = PLANS[name]
             answer = partial(self._written if name == source(plan) else self._shrunk, plan)
             return System(name, answer, plan.kind, "weights by a language model")
+        if name == EDITED:
+            answer = partial(edited, model=self.params.model)
+            return System(name, answer, "ablation", "do words in the text move their weights?")
         about = {**BASELINES, **BOUNDS}[name]
         return System(name, partial(self._made, name), "baseline" if name in BASELINES else "bound",
                       about)  # fmt: skip
@@ -164,7 +174,7 @@ class Hyper:
         ad, params = case.request["ad"], self.params
         context = hyper.Context(
             model=params.model, data=params.data, seed=case.request["seed"], share=1.0,
-            calibrate=params.calibrate and plan.asks["by"] == "levels", **plan.asks,
+            **plan.asks,
         )  # fmt: skip
         result = await hyper.arun(
             hyper.Request(text=ad["text"], image=ad["image"], id=ad["id"]), context
@@ -212,8 +222,8 @@ class Hyper:
 
     def _given(self, outcomes: Sequence[Outcome]) -> dict[str, list[Given]]:
         """What each system gave each ad, for the ads that all of them answered."""
-        answered = [outcome for outcome in outcomes if outcome.answer]
-        systems = len({outcome.system for outcome in outcomes})
+        answered = [outcome for outcome in outcomes if "made" in outcome.answer]
+        systems = len({outcome.system for outcome in outcomes} - {EDITED})
         counts = Counter(outcome.case for outcome in answered)
         found: dict[str, list[Given]] = {}
         for outcome in answered:

@@ -56,11 +56,14 @@ class Plan:
 
 def _plans() -> dict[str, Plan]:
     written = {f"{shots} shots": {"by": "writing", "shots": shots} for shots in (0, 3, 5)}
-    asked: dict[str, dict[str, Any]] = {**written, "levels": {"by": "levels", "shots": 5}}
+    levels = {"by": "levels", "shots": 5}
+    asked: dict[str, dict[str, Any]] = {
+        **written, "levels": levels, "calibrated levels": {**levels, "calibrate": True},
+    }  # fmt: skip
     found = {
         f"{METHOD} {name}, lambda {share:g}": Plan("ablation", asks, share)
         for name, asks in asked.items()
-        for share in ((1, 0.7, 0.3) if name != "levels" else (1, 0.7))
+        for share in ((1, 0.7, 0.3) if name in written else (1, 0.7))
     }
     method = found.pop(f"{METHOD} 5 shots, lambda 0.7")
     return {**found, METHOD: Plan("method", method.asks, method.share)}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from merchgraph.evals.metrics.bootstrap import difference
+from merchgraph.evals.metrics.bootstrap import difference, mean
 from merchgraph.evals.suite import Outcome
+from merchgraph.evals.suites.hyper_edits import EDITS, Edit, right
 from merchgraph.evals.suites.hyper_lists import Listed
 from merchgraph.evals.tables import Cell, Table
 
@@ -21,7 +22,7 @@ def gains(outcomes: Sequence[Outcome], systems: Sequence[str]) -> Table:
     columns = {
         system: [found[system, case].metrics.get("AUC", 0.0) for case in cases]
         for system in systems
-        if all((system, case) in found for case in cases)
+        if any("AUC" in outcome.metrics for outcome in outcomes if outcome.system == system)
     }
     means = {system: math.fsum(values) / len(cases) for system, values in columns.items()}
     against = [name for name in AGAINST if name in columns]
@@ -37,6 +38,19 @@ def gains(outcomes: Sequence[Outcome], systems: Sequence[str]) -> Table:
         rows=rows,
         about=f"Paired by ad. Recovered: share of the way from {FLOOR} to {CEILING}, which knows the "
         "ads' own clicks.",
+    )
+
+
+def edits(outcomes: Sequence[Outcome]) -> Table:
+    """How often a sentence moved the weight of its feature the right way, by kind of sentence."""
+    answers = [o.answer["edits"] for o in outcomes if "edits" in o.answer]
+    shares = [right(answer) for answer in answers]
+    rows: list[list[Cell]] = [[kind, mean([one[kind] for one in shares])] for kind in Edit._fields]
+    return Table(
+        title="Edited texts",
+        columns=["sentence", "moved right"],
+        rows=rows,
+        about=f"Of {len(EDITS) + 1} features per ad; n counts ads. A half is chance.",
     )
 
 

