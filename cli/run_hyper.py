@@ -24,9 +24,9 @@ LARGEST_BYTES = 100_000
 """Of an ad's file: its text, and no picture."""
 LEAST, MOST = 4, 12
 """Cells of a bar on each side of 0."""
-BESIDE = 54
+BESIDE = 58
 """Cells of a line of bars that are something else."""
-LONGEST = 30
+LONGEST, NUMBER, NUMBERS = 28, 6, 27
 SHOWN = 15
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 FIELDS = ("id", "text", "image")
@@ -134,6 +134,7 @@ def show(result: Result, console: Console) -> None:
     """Print the largest weights as bars, the calibration, the neighbours and the ledger."""
     from merchgraph.cli.ledger_view import ledger_table
 
+    console.print()
     if result.reading is not None:
         for name, said in (("offer", result.reading.offer), ("audience", result.reading.audience)):
             console.print(Text.assemble((f"{name:<9}", "bold"), plain(said)))
@@ -180,10 +181,10 @@ def _bars(result: Result, width: int) -> Table:
     half = min(max((width - BESIDE) // 2, LEAST), MOST)
     title = f"The {min(SHOWN, len(rows))} largest of {len(rows)} weights"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("feature", no_wrap=True, max_width=LONGEST)
+    table.add_column("feature", no_wrap=True, max_width=min(LONGEST, width - 2 * half - NUMBERS))
     table.add_column("-" + " " * (half * 2 - 1) + "+", no_wrap=True, min_width=half * 2 + 1)
     for heading in ("weight", "model", "near"):
-        table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
+        table.add_column(heading, justify="right", no_wrap=True, min_width=NUMBER)
     for row in rows[:SHOWN]:
         written = "-" if row.written is None else f"{row.written:+.2f}"
         table.add_row(

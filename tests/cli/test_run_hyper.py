@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from rich.cells import cell_len
+from rich.console import Console
 
-from merchgraph.cli.run_hyper import bar
+from merchgraph.cli.run_hyper import bar, show
 from merchgraph.graphs import hyper
 from merchgraph.runtime.scripted import Always, scripted
 from merchgraph.runtime.seeing import one_colour
@@ -82,13 +83,17 @@ def test_every_bar_has_one_width_and_points_to_its_side(share: float, half: int)
 
 @pytest.mark.parametrize("columns", ["60", "80", "200"])
 def test_no_line_is_wider_than_the_terminal_and_no_number_is_cut(
-    ran: Ran, monkeypatch: pytest.MonkeyPatch, columns: str
+    ran: Ran, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
-    ended = ran("--text", "green tea")
-    assert max(cell_len(line) for line in ended.out.splitlines()) <= int(columns)
-    bars = [line for line in ended.out.splitlines() if "│" in line]
-    assert all(len(re.findall(r"[+-]\d\.\d\d", line)) == 3 for line in bars)
+    result = hyper.Result.model_validate_json(ran("--text", "green tea", "--json").out)
+    long = [row.model_copy(update={"feature": row.feature * 9}) for row in result.weights]
+    show(result.model_copy(update={"weights": long}), Console())
+    lines = capsys.readouterr().out.splitlines()
+    assert max(cell_len(line) for line in lines) <= int(columns)
+    bars = [line for line in lines if "│" in line]
+    assert len(bars) == 5
+    assert all(len(re.findall(r" [+-]\d\.\d\d\b", line)) == 3 for line in bars)
 
 
 @pytest.mark.parametrize(
