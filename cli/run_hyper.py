@@ -62,6 +62,16 @@ def hyper(
     given: dict[str, Any] = {"data": data, "model": model, "store": str(store) if store else None}
     given = {name: value for name, value in given.items() if value is not None}
 
+    result = _run(fields, given | settings_of(pairs), record, console)
+    show(result, console)
+    recorded_in(record, console)
+    if as_json:
+        typer.echo(result.model_dump_json(indent=2))
+
+
+def _run(
+    fields: dict[str, Any], given: dict[str, Any], record: Path | None, console: Console
+) -> Result:
     # imported after the first line is on the screen, since LangGraph takes a second
     from merchgraph.cli import live
     from merchgraph.graphs import hyper as graph
@@ -69,19 +79,14 @@ def hyper(
     from merchgraph.graphs.hyper_state import branches
     from merchgraph.runtime.recording import recorded
 
-    request = checked(graph.Request, fields)
-    context = checked(graph.Context, given | settings_of(pairs))
+    request, context = checked(graph.Request, fields), checked(graph.Context, given)
     with recorded(record) if record else nullcontext():
-        result = live.follow(
+        return live.follow(
             graph.graph,
             console,
             lambda watch: graph.arun(request, context, watch=watch),
             fan_out={"write": lambda state: branches(state, context)},
         )
-    show(result, console)
-    recorded_in(record, console)
-    if as_json:
-        typer.echo(result.model_dump_json(indent=2))
 
 
 def _fields(ad: Path | None, text: str | None, image: Path | None) -> dict[str, Any]:

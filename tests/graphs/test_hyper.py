@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from langchain_core.messages import BaseMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.memory import InMemorySaver
 
 from merchgraph.graphs import hyper
 from merchgraph.graphs.front import checked
@@ -232,6 +234,18 @@ def test_a_run_is_replayed_without_pool_model_store_or_picture(
             assert again == told
             assert path.read_bytes() == before
             trace.unlink()
+
+
+async def test_a_second_ad_in_one_thread_begins_afresh() -> None:
+    app = hyper.build().compile(checkpointer=InMemorySaver())
+    thread: RunnableConfig = {"configurable": {"thread_id": "1"}}
+    with scripted(replies()) as model:
+        context = Context(model=model, batch=2)
+        for text in ("green tea", "baby food"):
+            state = await app.ainvoke(Request(id="new", text=text), thread, context=context)
+            assert [part.features for part in state["parts"]] == [NAMES[:2], NAMES[2:4], NAMES[4:]]
+            assert len(state["calls"]) == 4
+    assert hyper.result(state, context).text == "baby food"
 
 
 def test_the_tape_holds_the_quantiles_that_everything_needs() -> None:
