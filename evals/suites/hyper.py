@@ -43,7 +43,7 @@ from merchgraph.runtime.playing import on_tape
 from merchgraph.runtime.trace import JsonObject
 
 REFERENCE = "own-aisle rule"
-EDITED = "LLM-HYPER on edited texts"
+EDITED = "edited texts"
 ALL = "all"
 
 

@@ -55,17 +55,18 @@ class Plan:
 
 
 def _plans() -> dict[str, Plan]:
-    written = {f"{shots} shots": {"by": "writing", "shots": shots} for shots in (0, 3, 5)}
-    levels = {"by": "levels", "shots": 5}
     asked: dict[str, dict[str, Any]] = {
-        **written, "levels": levels, "calibrated levels": {**levels, "calibrate": True},
-    }  # fmt: skip
-    found = {
-        f"{METHOD} {name}, lambda {share:g}": Plan("ablation", asks, share)
-        for name, asks in asked.items()
-        for share in ((1, 0.7, 0.3) if name in written else (1, 0.7))
+        f"{shots} shots": {"by": "writing", "shots": shots} for shots in (0, 3, 5)
     }
-    method = found.pop(f"{METHOD} 5 shots, lambda 0.7")
+    # without examples, what is said of an ad without text is asked once for all ads
+    levels = {"by": "levels", "shots": 0}
+    asked |= {"levels": levels, "calibrated levels": {**levels, "calibrate": True}}
+    found = {
+        f"{name}, lambda {share:g}": Plan("ablation", asks, share)
+        for name, asks in asked.items()
+        for share in ((1, 0.7, 0.3) if asks["by"] == "writing" else (1, 0.7))
+    }
+    method = found.pop("5 shots, lambda 0.7")
     return {**found, METHOD: Plan("method", method.asks, method.share)}
 
 
