@@ -32,7 +32,7 @@ def hyper(
         str | None,
         typer.Option(help="Launches, with commas; 0, 1, 2 without a model, else 0."),
     ] = None,
-    systems: Annotated[str, typer.Option(help="all, baselines, or names with semicolons.")] = "all",
+    systems: Annotated[str, typer.Option(help="all, baselines, or names with commas.")] = "all",
     pairs: Pairs = None,
     record: Trace = None,
     html: Html = None,

@@ -57,7 +57,7 @@ class Params(BaseModel):
     model: str = Field(
         default="", description="PROVIDER/MODEL of all agents; none is asked without"
     )
-    systems: str = Field(default=ALL, description="all, baselines, or names with semicolons")
+    systems: str = Field(default=ALL, description="all, baselines, or names with commas")
 
 
 @dataclass
@@ -142,11 +142,11 @@ class Hyper:
             return [*everything]
         if self.params.systems == "baselines":
             return [name for name in everything if name in BASELINES or name in BOUNDS]
-        named = [name.strip() for name in self.params.systems.split(";") if name.strip()]
+        named = [name.strip() for name in self.params.systems.split(",") if name.strip()]
         if unknown := [name for name in named if name not in everything]:
             raise SetupError(
                 f"There is no system {unknown[0]!r}; there are all, baselines, "
-                f"{'; '.join(everything)}."
+                f"{', '.join(everything)}."
             )
         sources = {source(PLANS[name]) for name in named if name in PLANS}
         return [name for name in everything if name in {*named, *sources, REFERENCE}]

@@ -62,11 +62,11 @@ def _plans() -> dict[str, Plan]:
     levels = {"by": "levels", "shots": 0}
     asked |= {"levels": levels, "calibrated levels": {**levels, "calibrate": True}}
     found = {
-        f"{name}, lambda {share:g}": Plan("ablation", asks, share)
+        f"{name} lambda {share:g}": Plan("ablation", asks, share)
         for name, asks in asked.items()
         for share in ((1, 0.7, 0.3) if asks["by"] == "writing" else (1, 0.7))
     }
-    method = found.pop("5 shots, lambda 0.7")
+    method = found.pop("5 shots lambda 0.7")
     return {**found, METHOD: Plan("method", method.asks, method.share)}
 
 

@@ -114,7 +114,7 @@ def test_one_generation_serves_every_lambda(file: Path) -> None:
     by_system = {row.system: row for row in report.rows}
     generations = {json.dumps(plan.asks) for plan in PLANS.values()}
     assert len(generations) == 5
-    alone = by_system["5 shots, lambda 1"]
+    alone = by_system["5 shots lambda 1"]
     assert by_system[METHOD].calls == alone.calls > 0
     own = sum(by_system[name].calls for name, plan in PLANS.items() if plan.share == 1)
     edits = by_system[EDITED].calls
@@ -127,7 +127,7 @@ def test_lambda_mixes_what_the_model_wrote_with_the_neighbours(file: Path) -> No
     record(file, limit=2)
     runs = read(file).runs
     for case in read(file).cases:
-        names = (METHOD, "5 shots, lambda 1", "5 shots, lambda 0.3")
+        names = (METHOD, "5 shots lambda 1", "5 shots lambda 0.3")
         answers = [runs[f"{case}/{name}"].end.answer for name in names]
         most, whole, least = (np.array(answer["made"]["weights"]) for answer in answers)
         near = np.array(answers[1]["generated"]["neighbours"])
@@ -142,7 +142,7 @@ def test_a_model_that_knows_the_tastes_beats_random_ads_and_bounds_beat_the_medi
     means = {row.system: row.metrics["AUC"].mean for row in report.rows if row.system != EDITED}
     assert report.n == NEW_ADS
     assert means["popularity"] == 0.5
-    assert means["5 shots, lambda 1"] > means["5 random ads"]
+    assert means["5 shots lambda 1"] > means["5 random ads"]
     assert means["LR_warm"] > means["LR_cold"]
     assert means[REFERENCE] > means["LR_cold"], "the toy's tastes are those of aisles"
     rows = {row.system: row for row in report.rows}
@@ -195,7 +195,7 @@ def test_without_a_model_only_baselines_and_bounds_run(file: Path) -> None:
 def test_a_model_that_writes_nothing_usable_falls_back_on_the_neighbours(file: Path) -> None:
     report, _ = record(file, limit=2, replies={**REPLIES, "write": Always(reply({}))})
     rows = {row.system: row for row in report.rows}
-    for name in (METHOD, "0 shots, lambda 1"):
+    for name in (METHOD, "0 shots lambda 1"):
         near = rows["5 nearest by cosine"].metrics["AUC"].mean
         assert rows[name].metrics["AUC"].mean == pytest.approx(near, abs=1e-4)
         assert rows[name].metrics["written"].mean == 0
@@ -230,9 +230,9 @@ def test_edits_tell_whether_words_move_their_weight_the_right_way(file: Path) ->
 
 
 def test_systems_are_chosen_by_name_with_what_they_need() -> None:
-    suite = make({"model": "scripted/e", "systems": f"{METHOD}; ridge"})
+    suite = make({"model": "scripted/e", "systems": f"{METHOD}, ridge"})
     names = [system.name for system in suite.systems()]
-    assert names == ["ridge", REFERENCE, "5 shots, lambda 1", METHOD]
+    assert names == ["ridge", REFERENCE, "5 shots lambda 1", METHOD]
     assert isinstance(suite, Hyper)
     assert suite.at_once == 8
     assert make({"model": "embedded/smollm2-135m"}).at_once == 1
