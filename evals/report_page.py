@@ -36,7 +36,7 @@ def page(results: Results) -> str:
     return pages.get_template(TEMPLATE).render(
         results=results,
         text=report_text,
-        kinds={kind: KINDS[kind] for kind in KINDS if any(r.kind == kind for r in report.rows)},
+        kinds={kind: KINDS[kind] for kind in KINDS if kind in {row.kind for row in results.rows}},
         charts=charts(results),
         vega=_vega(altair.SCHEMA_VERSION),
     )
