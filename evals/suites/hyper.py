@@ -112,6 +112,9 @@ class Hyper:
             "An ad is a product type on a store's mailer, an exposure a household's shopping in that "
             "store and week, a click a purchase of the type: stand-ins, not click rates.",
             "Bounds know the new ads' own clicks; everything else is known before the launch.",
+            "New ads are drawn among types with enough clicks to be measured, retired ones are less "
+            "popular: intercepts for the nearest ads' rate expect too few clicks.",
+            "Launches of several seeds share users and ads, so that their cases are not independent.",
         ]
 
     def tables(self, outcomes: Sequence[Outcome]) -> Sequence[Table]:
@@ -144,8 +147,9 @@ class Hyper:
             return [name for name in everything if name in BASELINES or name in BOUNDS]
         named = [name.strip() for name in self.params.systems.split(",") if name.strip()]
         if unknown := [name for name in named if name not in everything]:
+            lacks = " without a model" if unknown[0] in {*PLANS, EDITED} else ""
             raise SetupError(
-                f"There is no system {unknown[0]!r}; there are all, baselines, "
+                f"There is no system {unknown[0]!r}{lacks}; there are all, baselines, "
                 f"{', '.join(everything)}."
             )
         sources = {source(PLANS[name]) for name in named if name in PLANS}

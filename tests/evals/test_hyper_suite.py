@@ -243,7 +243,7 @@ def test_unknown_systems_and_seeds_are_refused() -> None:
         SetupError, match="There is no system 'luck'; there are all, baselines, pop"
     ):
         make({"systems": "luck"}).systems()
-    with pytest.raises(SetupError, match=f"There is no system '{METHOD}'"):
+    with pytest.raises(SetupError, match=f"There is no system '{METHOD}' without a model"):
         make({"systems": METHOD}).systems()
     for wrong in ("", "a", "1, 1", "-1", "0; 1"):
         with pytest.raises(SetupError, match="expected whole numbers with commas"):
