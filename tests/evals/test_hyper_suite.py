@@ -16,7 +16,7 @@ from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.replay import Replay, replay_file
 from merchgraph.evals.report import Report
 from merchgraph.evals.session import run_suite
-from merchgraph.evals.suites import hyper_launches
+from merchgraph.evals.suites import hyper, hyper_launches
 from merchgraph.evals.suites.hyper import EDITED, REFERENCE, Hyper, make, seeds_of
 from merchgraph.evals.suites.hyper_edits import EDITS
 from merchgraph.evals.suites.hyper_launches import BASELINES, BOUNDS
@@ -178,6 +178,23 @@ def test_a_sitting_that_is_resumed_asks_nothing_twice(file: Path) -> None:
     assert 0 < more <= asked
     assert wider.n == 4
     assert play(file).same
+
+
+def test_a_recording_that_was_broken_off_replays_without_its_lists(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as cut:
+        cut.setattr(hyper, "listed", None)
+        with pytest.raises(TypeError):
+            record(file, systems="ridge")
+    replay = play(file)
+    assert (replay.same, replay.unfinished) == (True, True)
+    assert replay.report is not None
+    assert replay.report.n == NEW_ADS
+    assert replay.report.tables[1].rows == []
+    report, asked = record(file, systems="ridge")
+    assert report.tables[1].rows != []
+    assert asked == 0
 
 
 def test_without_a_model_only_baselines_and_bounds_run(file: Path) -> None:
