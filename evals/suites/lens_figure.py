@@ -55,7 +55,8 @@ def figure(results: Results) -> Spec:
     tokens = [point["tokens"] for point in points]
     room = MARGIN * (max(tokens) - min(tokens) or max(tokens))
     across = alt.Scale(domain=[min(tokens) - room, max(tokens) + 2 * room], nice=False)
-    colours = alt.Scale(domain=[*COLOURS], range=[*COLOURS.values()])
+    shown = [kind for kind in COLOURS if any(point["shown"] == kind for point in points)]
+    colours = alt.Scale(domain=shown, range=[COLOURS[kind] for kind in shown])
     y = alt.Y("low:Q", title="accuracy, with its 95 % interval", scale=alt.Scale(zero=False))
     base = alt.Chart(alt.InlineData(values=points)).encode(
         x=alt.X(

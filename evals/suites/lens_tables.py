@@ -185,9 +185,9 @@ def p(value: float) -> str:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    """Of those that were counted."""
+    """Of those that were counted; None where there is nothing."""
     counted = [value for value in values if value is not None]
-    return fmean(counted) if counted else None
+    return (fmean(counted) if counted else None) or None
 
 
 def _right(outcomes: Sequence[Outcome]) -> dict[str, dict[str, bool]]:
