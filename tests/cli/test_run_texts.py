@@ -238,9 +238,9 @@ def test_copies_command_no_terminal(
 
 CASES = {
     "not YAML": ("name: [", "this is not YAML"),
-    "a list": ("- one\n", "a use case is a mapping"),
+    "a list": ("- one\n", "a use case has keys such as"),
     "a key twice": ("name: tea\nname: jam\n", "the key 'name' stands in line 1 already"),
-    "empty": ("", "a use case is a mapping"),
+    "empty": ("", "a use case has keys such as"),
     "an escape": ("\x1b[2J", "tea.yaml"),
 }
 
