@@ -31,7 +31,7 @@ SCRIPT = {
 }
 BROKEN = {
     "not YAML": ("items: [", "this is not YAML"),
-    "no mapping": ("- one\n- two\n", "a mapping has the keys 'items' and 'events'"),
+    "no mapping": ("- one\n- two\n", "has keys such as 'name', 'items', 'events'"),
     "a missing key": ("name: gifts\nitems: {file: items.csv, columns: {item: id}}\n", "'events'"),
     "a misspelt key": ("name: gifts -> nam: gifts", "did you mean 'name'?"),
     "a missing file": ("items.csv -> gone.csv", "gone.csv"),
