@@ -1,0 +1,123 @@
+"""A trained model in a folder: weights, what they were trained with, and a card for people.
+
+    <cache>/models/complement/complete_journey/  model.safetensors  config.json  README.md
+
+    save(folder, {"item_in": w, "items": as_bytes(ids)}, config, card)
+    config, tensors = load(folder, Config, "merchgraph train complement")
+    ids = as_texts(tensors["items"])
+
+The weights' file carries the config in its metadata and appears in one step, so that a reader never meets
+the weights of one training with the settings of another; `config.json` is the same, for people.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
+
+from merchgraph.runtime.errors import DataError, SetupError
+from merchgraph.runtime.settings import settings
+
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+Tensors = Mapping[str, NDArray[Any]]
+Config = TypeVar("Config", bound=BaseModel)
+
+
+def home(tool: str, shop: str) -> Path:
+    """Where a tool's model of a shop is kept unless a folder is named: in the cache."""
+    return settings().cache_dir / "models" / tool / shop
+
+
+def save(folder: Path, tensors: Tensors, config: BaseModel, card: str) -> None:
+    """Keep a model; an old one in the folder is replaced.
+
+    Args:
+        folder: made if it is not there.
+        tensors: by name; texts by `as_bytes`.
+        config: what the model was trained with.
+        card: Markdown for people: data, figures, limits, source.
+
+    Raises:
+        SetupError: the folder cannot be written.
+    """
+    from safetensors.numpy import save as packed
+
+    told = config.model_dump_json()
+    whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _put(folder / CARD, card.encode())
+        _put(folder / CONFIG, json.dumps(json.loads(told), indent=2).encode())
+        _put(folder / WEIGHTS, packed(whole, {"config": told}))
+    except OSError as error:
+        raise SetupError(
+            f"The model cannot be written to {str(folder)!r} ({error}); name a folder that can be "
+            f"written to, with room for it."
+        ) from error
+
+
+def load(folder: Path, kind: type[Config], command: str) -> tuple[Config, dict[str, NDArray[Any]]]:
+    """What `save` kept.
+
+    Args:
+        folder: of the model.
+        kind: class of its config.
+        command: what makes the model; said where there is none.
+
+    Raises:
+        SetupError: no model is there.
+        DataError: the file is damaged, or was written by a version with other settings.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = folder / WEIGHTS
+    try:
+        with safe_open(file, framework="numpy") as opened:
+            told = (opened.metadata() or {}).get("config", "")
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except (FileNotFoundError, NotADirectoryError):
+        raise SetupError(f"There is no model at {str(file)!r}; make it: {command}") from None
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            f"The model {str(file)!r} cannot be read ({error}); make it anew: {command}"
+        ) from error
+    try:
+        return kind.model_validate_json(told), tensors
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "its config"
+        raise DataError(
+            f"The model {str(file)!r} was trained with other settings than this version has "
+            f"({where}: {first['msg']}); make it anew: {command}"
+        ) from error
+
+
+def as_bytes(texts: Sequence[str]) -> NDArray[np.uint8]:
+    """Texts as a tensor, (N bytes,); each may hold anything."""
+    return np.frombuffer(json.dumps(list(texts)).encode(), dtype=np.uint8)
+
+
+def as_texts(tensor: NDArray[np.uint8]) -> list[str]:
+    """What `as_bytes` was given."""
+    texts: list[str] = json.loads(tensor.tobytes())
+    return texts
+
+
+def _put(file: Path, data: bytes) -> None:
+    """The file with these bytes, in one step."""
+    with tempfile.NamedTemporaryFile(
+        dir=file.parent, prefix=f".{file.name}-", delete=False
+    ) as part:
+        part.write(data)
+        part.flush()
+        os.fsync(part.fileno())
+    os.chmod(part.name, 0o644)
+    os.replace(part.name, file)
