@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ Config = TypeVar("Config", bound=BaseModel)
 
 def home(tool: str, shop: str) -> Path:
     """Where a tool's model of a shop is kept unless a folder is named: in the cache."""
-    return settings().cache_dir / "models" / tool / shop
+    return settings().cache_dir / "models" / tool / quote(shop, safe=" ")
 
 
 def save(folder: Path, tensors: Tensors, config: BaseModel, card: str) -> None:

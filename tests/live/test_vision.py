@@ -38,6 +38,7 @@ MODEL = "vllm/made-up-llava"
 START_S = 300.0
 
 pytestmark = [
+    pytest.mark.live,
     pytest.mark.skipif(not VLLM, reason="MERCHGRAPH_LIVE_VLLM names no vllm"),
     pytest.mark.timeout(600),
 ]

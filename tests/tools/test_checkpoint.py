@@ -84,6 +84,7 @@ def test_a_model_is_kept_by_tool_and_shop() -> None:
     assert home("complement", "online_retail").parts[-3:] == (
         "models", "complement", "online_retail",
     )  # fmt: skip
+    assert home("gmvo", "../etc").parts[-2:] == ("gmvo", "..%2Fetc")
 
 
 @given(st.lists(st.text()))
