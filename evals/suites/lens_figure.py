@@ -81,7 +81,12 @@ def figure(results: Results) -> Spec:
     ]
     title = f"{results.suite}: {results.params.get('model', '')}, n = {results.n:,}"
     chart = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT, title=title)
-    spec: Spec = chart.configure(background="white").to_dict()
+    # letters are wider in some viewers than where the picture was laid out
+    padding = {"left": 10, "top": 5, "right": 40, "bottom": 5}
+    spaced = chart.configure(
+        background="white", padding=padding, axis=alt.AxisConfig(titlePadding=14)
+    )
+    spec: Spec = spaced.to_dict()
     return spec
 
 
