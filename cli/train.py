@@ -53,7 +53,7 @@ def fit(
     module = import_module(f"merchgraph.tools.{name}.train")
     config = checked(module.Config, module.PRESETS[preset].model_dump() | given)
     store = shop(data)
-    folder = out or home(name, store.name)
+    folder = out or home(name, store.name, before)
     console.print(plain(f"{name} on {store.name}, preset {preset}", "bold"))
     begun = time.monotonic()
     with _bar(console) as progress:

@@ -16,7 +16,9 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
+from shlex import quote as quoted
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -32,9 +34,22 @@ Tensors = Mapping[str, NDArray[Any]]
 Config = TypeVar("Config", bound=BaseModel)
 
 
-def home(tool: str, shop: str) -> Path:
-    """Where a tool's model of a shop is kept unless a folder is named: in the cache."""
-    return settings().cache_dir / "models" / tool / quote(shop, safe=" ")
+def home(tool: str, shop: str, before: datetime | None = None) -> Path:
+    """Where a tool's model of a shop is kept unless a folder is named: in the cache.
+
+    Args:
+        tool: its name.
+        shop: the shop's name.
+        before: what the log was cut at, for a model that is to know no more; None is the whole log.
+    """
+    name = shop if before is None else f"{shop}@{before.isoformat()}"
+    return settings().cache_dir / "models" / tool / quote(name, safe=" @")
+
+
+def command(tool: str, shop: str, before: datetime | None = None) -> str:
+    """What makes the model of `home`."""
+    end = "" if before is None else f" --before {before.isoformat()}"
+    return f"merchgraph train {tool} --data {quoted(shop)}{end}"
 
 
 def save(folder: Path, tensors: Tensors, config: BaseModel, card: str) -> None:

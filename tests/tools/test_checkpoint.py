@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from merchgraph.runtime.errors import DataError, SetupError
-from merchgraph.tools.checkpoint import as_bytes, as_texts, home, load, save
+from merchgraph.tools.checkpoint import as_bytes, as_texts, command, home, load, save
 
 COMMAND = "merchgraph train tea"
 
@@ -84,6 +85,11 @@ def test_a_model_is_kept_by_tool_and_shop() -> None:
     assert home("complement", "online_retail").parts[-3:] == (
         "models", "complement", "online_retail",
     )  # fmt: skip
+    cut = datetime(2017, 11, 20, 8)
+    assert home("gmvo", "shop", cut).name == "shop@2017-11-20T08%3A00%3A00"
+    assert command("gmvo", "shop", cut) == (
+        "merchgraph train gmvo --data shop --before 2017-11-20T08:00:00"
+    )
     assert home("gmvo", "../etc").parts[-2:] == ("gmvo", "..%2Fetc")
 
 
