@@ -36,6 +36,10 @@ GRAPHS = {
         "merchgraph.graphs.behavior_lens",
         "Foresee a shopper's next purchase from a text or a picture: read, show, predict, weigh",
     ),
+    "voice_repair": Entry(
+        "merchgraph.graphs.voice_repair",
+        "See when a voice assistant erred, and repair it: observe, estimate, decide, choose, write, say",
+    ),
 }
 
 

@@ -1,0 +1,174 @@
+"""The repair over a file of features: the detector's past, bad streams, and a replay without either."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NoReturn, Self
+
+import pytest
+import zstandard
+
+from merchgraph.graphs import voice_repair, voice_repair_look
+from merchgraph.graphs.voice_repair import Context, Request, Result, Turn
+from merchgraph.runtime.errors import DataError, SetupError, ToolError
+from merchgraph.runtime.recording import recorded, replayed
+from merchgraph.tools.reactions.stream import Frame, Reading
+from tests.graphs.voice_exchange import ASKED, RIGHT, WRONG, actions, kinds
+
+
+class Brow:
+    """Reads p(error) from the one feature `brow`, and keeps what it was shown."""
+
+    shown: list[float | str]
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        made = cls()
+        cls.shown = []
+        return made
+
+    def see(self, frame: Frame) -> Reading:
+        self.shown.append(frame.time)
+        p = frame.values.get("brow")
+        return Reading(frame.time, p, "" if p is not None else "no face")
+
+    def reset(self) -> None:
+        self.shown.append("answer")
+
+
+@pytest.fixture(autouse=True)
+def _brow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voice_repair_look, "Detector", Brow)
+
+
+def stream(folder: Path, *brows: str, step: float = 0.2) -> str:
+    file = folder / "face.csv"
+    rows = [f"{n * step:.2f},{brow}" for n, brow in enumerate(brows)]
+    file.write_text("\n".join(["time,brow", *rows, ""]), encoding="utf-8")
+    return str(file)
+
+
+def run(file: str, *turns: Turn, **settings: Any) -> Result:
+    watched = list(turns) or [Turn(asked=ASKED, answered=WRONG)]
+    context = Context(**{"model": "none", "detector": "made"} | settings)
+    return voice_repair.run(Request(turns=watched, features=file), context)
+
+
+def test_the_detector_sees_the_past_then_the_answer_and_nothing_later(tmp_path: Path) -> None:
+    file = stream(tmp_path, *["0.1"] * 50)
+    found = run(file, Turn(asked=ASKED, answered=RIGHT, at=2.0), watch_s=1)
+    assert (found.outcome, actions(found)) == ("fine", ["fine"])
+    before, after = Brow.shown[:10], Brow.shown[11:]
+    assert Brow.shown[10] == "answer"
+    assert max(float(time) for time in before) < 2
+    assert [float(time) for time in after] == pytest.approx([2, 2.2, 2.4, 2.6, 2.8, 3])
+
+
+def test_two_answers_of_one_stream_are_watched_each_at_its_time(tmp_path: Path) -> None:
+    file = stream(tmp_path, *["0.9"] * 20, *["0.1"] * 60)
+    turns = [Turn(asked=ASKED, answered=WRONG), Turn(asked=ASKED, answered=RIGHT, at=8.0)]
+    found = run(file, *turns)
+    assert (found.outcome, actions(found)) == ("repaired", ["repair", "fine"])
+    assert kinds(found) == ["ask again"]
+
+
+def test_after_the_line_the_rest_of_the_stream_is_watched(tmp_path: Path) -> None:
+    file = stream(tmp_path, *["0.9"] * 20, *["0.1"] * 60)
+    found = run(file)
+    assert actions(found) == ["repair", "fine"]
+    assert found.decisions[1].look.what == "repair"
+    assert found.outcome == "repaired"
+
+
+@pytest.mark.parametrize(
+    ("brows", "why"),
+    [
+        (["0.9"], "in 12% of the window"),
+        (["nan"] * 60, "in 0% of the window: no face"),
+        ([""] * 60, "in 0% of the window: no face"),
+        (["0.1"] * 5 + [""] * 55, "in 25% of the window: no face"),
+    ],
+    ids=["1 frame", "NaN", "zero faces", "a face that leaves"],
+)
+def test_a_stream_with_little_in_it_is_no_decision(
+    tmp_path: Path, brows: list[str], why: str
+) -> None:
+    found = run(stream(tmp_path, *brows))
+    assert found.outcome == "unsure"
+    assert why in found.decisions[0].why
+
+
+def test_a_stream_that_is_over_before_the_answer_is_no_decision(tmp_path: Path) -> None:
+    found = run(stream(tmp_path, *["0.9"] * 20), Turn(asked=ASKED, answered=WRONG, at=99))
+    assert (found.outcome, found.decisions[0].why) == ("unsure", "there is no frame in the window")
+
+
+def test_a_gap_in_the_stream_is_not_bridged(tmp_path: Path) -> None:
+    file = tmp_path / "face.csv"
+    file.write_text("time,brow\n0,0.9\n3.9,0.9\n4,0.9\n", encoding="utf-8")
+    assert run(str(file)).outcome == "unsure"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("brow\n0.1\n", "no column 'time' among 'brow'"),
+        ("time,brow\n", "no frame in it"),
+        ("time,brow\n0,high\n", "column 'brow', row 1: 'high' is not a number"),
+        ("time,brow\n1,0\n0,0\n", "column 'time', row 2"),
+        ("time\n1\n", "no column of a feature"),
+    ],
+)
+def test_what_is_no_stream_is_said(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "face.csv"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=told):
+        run(str(file))
+
+
+def test_ten_hours_are_refused_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("merchgraph.tools.reactions.stream.MOST_FRAMES", 100)
+    with pytest.raises(DataError, match="more than 100 frames; cut the stream"):
+        run(stream(tmp_path, *["0.1"] * 101))
+
+
+def test_a_file_that_is_not_there_and_a_missing_detector_are_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"gone.csv' cannot be read \(No such file"):
+        run(str(tmp_path / "gone.csv"))
+    with pytest.raises(SetupError, match="needs a detector, and none is named"):
+        run(stream(tmp_path, "0.1"), detector="")
+
+
+def test_a_detector_that_fails_is_an_abstention_and_an_error_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Brow, frame: Frame) -> NoReturn:
+        raise ToolError("The detector broke.")
+
+    monkeypatch.setattr(Brow, "see", fail)
+    found = run(stream(tmp_path, *["0.1"] * 20))
+    assert found.outcome == "unsure"
+    assert {error.node for error in found.errors} == {"estimate"}
+
+
+def test_a_recorded_exchange_replays_without_file_and_detector_and_holds_no_face(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, trace = stream(tmp_path, *["0.912345"] * 20, *["0.1"] * 60), tmp_path / "t.jsonl.zst"
+    with recorded(trace):
+        first = run(file)
+    Path(file).unlink()
+    monkeypatch.setattr(Brow, "load", None)
+    with replayed(trace):
+        assert run(file) == first
+    with trace.open("rb") as opened:
+        kept = (
+            zstandard.ZstdDecompressor()
+            .stream_reader(opened, read_across_frames=True)
+            .read()
+            .decode()
+        )
+    assert "p_error" in kept
+    assert "brow" not in kept
