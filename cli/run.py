@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.text import Text
 
-from merchgraph.cli import run_hyper, run_lens, run_texts
+from merchgraph.cli import run_hyper, run_lens, run_texts, run_voice
 from merchgraph.cli.options import AsJson, Data, Model, Pairs, Record, recorded_in, settings_of
 from merchgraph.cli.plain import plain, teller
 from merchgraph.cli.prepare import prepare_shop
@@ -80,3 +80,4 @@ app.command()(run_texts.carts)
 app.command()(run_texts.copywriting)
 app.command()(run_hyper.hyper)
 app.command()(run_lens.lens)
+app.command()(run_voice.voice)

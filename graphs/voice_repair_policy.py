@@ -52,9 +52,9 @@ def decided(look: Look, turn: Turn, readings: Sequence[Seen], context: Context) 
     assert last.p_error is not None
     if last.p_error < context.band[0]:
         why = f"p(error) is below {context.threshold:.2f}"
-        return made(action="fine", p_error=last.p_error, at=last.time, why=why)
+        return made(action="fine", p_error=last.p_error, at=look.end, why=why)
     why = f"p(error) is near {context.threshold:.2f}, or was not long above"
-    return made(action="unsure", p_error=last.p_error, at=last.time, why=why)
+    return made(action="unsure", p_error=last.p_error, at=look.end, why=why)
 
 
 def chosen(

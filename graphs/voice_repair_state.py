@@ -130,6 +130,13 @@ class Context(Refinement):
         default=2.0, gt=0, le=1000,
         description="what a missed error costs, if a needless repair costs 1",
     )  # fmt: skip
+    error_share: float | None = Field(
+        default=None, gt=0, lt=1,
+        description="share of answers that are wrong where it is used; as it was learnt if null",
+    )  # fmt: skip
+    learnt_share: float = Field(
+        default=0.5, gt=0, lt=1, description="share of errors in what the detector learnt from"
+    )
     margin: float = Field(
         default=0.05, ge=0, lt=0.5,
         description="p(error) this close to the threshold is no decision: it looks on",
@@ -156,8 +163,16 @@ class Context(Refinement):
 
     @property
     def threshold(self) -> float:
-        """The p(error) at which both choices cost the same: (1 - p) = ratio * p."""
-        return 1 / (1 + self.cost_ratio)
+        """The p(error) at which both choices cost the same.
+
+        Of a p that is right where it is used, that is (1 - p) = ratio * p. Where errors are rarer than
+        in what the detector learnt from, its p is too high by the ratio of the odds of an error (Elkan,
+        The foundations of cost-sensitive learning, IJCAI 2001); the threshold rises instead.
+        """
+        if self.error_share is None:
+            return 1 / (1 + self.cost_ratio)
+        shift = _odds(self.error_share) / _odds(self.learnt_share)
+        return 1 / (1 + self.cost_ratio * shift)
 
     @property
     def band(self) -> tuple[float, float]:
@@ -173,6 +188,10 @@ class Context(Refinement):
         return chat_model(
             self.model, temperature=self.temperature, deterministic=self.deterministic
         )
+
+
+def _odds(p: float) -> float:
+    return p / (1 - p)
 
 
 class Look(BaseModel):

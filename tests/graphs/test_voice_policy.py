@@ -28,6 +28,22 @@ def test_the_threshold_is_where_both_choices_cost_the_same(ratio: float, thresho
     assert (1 - context.threshold) * 1 == pytest.approx(context.threshold * ratio)
 
 
+@given(p=st.floats(0.01, 0.99), ratio=st.floats(0.1, 20), share=st.floats(0.02, 0.98))
+def test_where_errors_are_rarer_than_learnt_the_threshold_is_that_of_the_corrected_p(
+    p: float, ratio: float, share: float
+) -> None:
+    context = Context(cost_ratio=ratio, error_share=share, learnt_share=0.5)
+    # Bayes: the same evidence under another prior
+    right = p * share / (p * share + (1 - p) * (1 - share))
+    cheaper = right * ratio - (1 - right)
+    assert p - context.threshold == pytest.approx(0, abs=1e-6) or (
+        (p > context.threshold) == (cheaper > 0)
+    )
+    assert (
+        Context(cost_ratio=ratio, error_share=0.5).threshold == Context(cost_ratio=ratio).threshold
+    )
+
+
 @given(p=st.floats(0, 1), ratio=st.floats(0.01, 100), margin=st.floats(0, 0.49))
 def test_a_steady_p_is_decided_by_the_band_around_the_threshold(
     p: float, ratio: float, margin: float
