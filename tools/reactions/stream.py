@@ -4,8 +4,8 @@
     for frame in read_frames(Path("session.csv")):
         reading = detector.see(frame)          # Reading(time=2.4, p_error=0.71, why="")
 
-A stream holds features of a face, never its picture: intensities of action units (OpenFace 2), blendshapes
-(MediaPipe), gaze. A CSV has one row a frame:
+A stream holds features of a face, never its picture: intensities of action units (OpenFace 2),
+blendshapes (MediaPipe), gaze. A CSV has one row a frame:
 
     time,AU06_r,AU12_r,gaze_angle_x
     0.033,0.12,0.40,-0.044
@@ -15,11 +15,18 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
+import numpy as np
+
 from merchgraph.runtime.errors import DataError
+from merchgraph.tools.checkpoint import Tensors, as_bytes, as_texts, load, save
+from merchgraph.tools.reactions.config import COMMAND, Config
+from merchgraph.tools.reactions.linear import Linear, pooled, probability
+from merchgraph.tools.reactions.watch import Face, Watch
+from merchgraph.tools.reactions.windows import BIN_S, WIDE, filled, told_of, windows
 
 TIMES = ("time", "timestamp")
 """Names of the column of seconds; OpenFace has the second."""
@@ -55,12 +62,27 @@ class Reading(NamedTuple):
     why: str
 
 
+class Learnt(NamedTuple):
+    """What a detector knows: people in general, weights, and the calibration of its logits (Platt)."""
+
+    face: Face
+    linear: Linear
+    slope: float
+    bias: float
+
+
 class Detector:
     """Tells from one person's face, frame by frame and from the past alone, whether the assistant erred.
 
-    Args:
-        folder: of a model.
+    It looks at the last 3 s since `reset`, in bins of a quarter second, and speaks from 1.5 s on. Where
+    fewer than half of the last 1.5 s show the face it abstains. Time and memory a frame do not grow.
     """
+
+    def __init__(self, learnt: Learnt) -> None:
+        self.learnt = learnt
+        self._watch = Watch(learnt.face)
+        self._last = -math.inf
+        self._now: tuple[float | None, str] = (None, STARTS)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -68,8 +90,32 @@ class Detector:
 
         Raises:
             SetupError: no model is there; the message has the command that makes one.
+            DataError: the file is damaged, or of another version.
         """
-        raise NotImplementedError
+        _, tensors = load(folder, Config, COMMAND)
+        try:
+            face = Face(tuple(as_texts(tensors["features"])), tensors["rest"], tensors["moves"])
+            bias, slope, shift = (float(number) for number in tensors["numbers"])
+            linear = Linear(tensors["mean"], tensors["spread"], tensors["weights"], bias)
+        except (KeyError, ValueError) as error:
+            raise DataError(
+                f"The model in {str(folder)!r} is not a detector ({error}); make it anew: {COMMAND}"
+            ) from error
+        return cls(Learnt(face, linear, slope, shift))
+
+    def save(self, folder: Path, config: Config, card: str) -> None:
+        """Keep it where `load` finds it.
+
+        Raises:
+            SetupError: the folder cannot be written.
+        """
+        face, linear, slope, shift = self.learnt
+        tensors: Tensors = {
+            "features": as_bytes(face.features), "rest": face.mean, "moves": face.spread,
+            "mean": linear.mean, "spread": linear.spread, "weights": linear.weights,
+            "numbers": np.array([linear.bias, slope, shift]),
+        }  # fmt: skip
+        save(folder, tensors, config, card)
 
     def see(self, frame: Frame) -> Reading:
         """Take the next frame, in under 5 ms.
@@ -77,10 +123,50 @@ class Detector:
         Raises:
             DataError: its time is no number, or not after that of the frame before.
         """
-        raise NotImplementedError
+        if not self._last < frame.time < math.inf:
+            raise DataError(
+                f"A frame at {frame.time:g} s came after one at {self._last:g} s; give frames in the "
+                "order of their times, and another person or recording its own detector."
+            )
+        self._last = frame.time
+        values = [frame.values.get(name, math.nan) for name in self.learnt.face.features]
+        seen = np.array(values, dtype=np.float64)
+        if frame.values and np.isnan(seen).all():
+            self._watch.add(frame.time, seen)
+            self._now = (None, _strange(frame, self.learnt.face.features))
+        elif self._watch.add(frame.time, np.where(np.isfinite(seen), seen, np.nan)):
+            self._now = self._judge()
+        return Reading(frame.time, *self._now)
 
     def reset(self) -> None:
         """Begin a new utterance of the assistant; what is known of the person's face stays."""
+        self._watch.reset()
+        self._now = (None, STARTS)
+
+    def _judge(self) -> tuple[float | None, str]:
+        """Probability after a bin, or why there is none."""
+        bins = np.stack(self._watch.bins)
+        if len(bins) < WIDE:
+            return None, STARTS
+        seen = ~np.isnan(bins).all(1)
+        shares = windows(seen[:, None].astype(np.float64))[..., 0].mean(1)
+        enough = np.atleast_1d(shares >= LEAST_SEEN)
+        if not enough[-1] or not seen[-2:].any():
+            return None, GONE
+        logits = self.learnt.linear.logits(told_of(filled(bins)))[enough]
+        logit = self.learnt.slope * float(pooled(logits)) + self.learnt.bias
+        return float(probability(np.array(logit))), ""
+
+
+LEAST_SEEN = 0.5
+"""Share of a window's bins that must show the face."""
+STARTS = f"the answer has just begun; {WIDE * BIN_S:g} s of the face are needed"
+GONE = f"the face was seen in too little of the last {WIDE * BIN_S:g} s"
+
+
+def _strange(frame: Frame, features: Sequence[str]) -> str:
+    there = ", ".join(repr(name) for name in list(frame.values)[:3])
+    return f"the frame holds none of the model's features, such as {features[0]!r}, but {there}"
 
 
 def read_frames(file: Path) -> list[Frame]:

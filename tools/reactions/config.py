@@ -1,0 +1,38 @@
+"""What a detector is trained with, and what it has learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+COMMAND = "merchgraph train reactions"
+"""Makes a detector."""
+
+
+class Config(BaseModel):
+    """Settings of one training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    penalty: Annotated[
+        float, Field(gt=0, le=100, description="Of the squared weights; more for few clips.")
+    ] = 0.02
+    guard: Annotated[
+        float,
+        Field(gt=0, le=1, description="|corr| with clip length or place that drops a summary."),
+    ] = 0.30
+    features: Annotated[
+        tuple[str, ...],
+        Field(description="Features of the face to use; empty is all of the clips."),
+    ] = ()
+
+    def with_(self, **changes: Any) -> Self:
+        """A checked copy with some settings changed."""
+        return type(self).model_validate(self.model_dump() | changes)
+
+
+PRESETS: Mapping[str, Config] = MappingProxyType({"cpu": Config(), "gpu": Config()})
+"""The same twice: a fit takes a second."""
