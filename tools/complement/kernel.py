@@ -1,0 +1,295 @@
+"""The compiled loop of the complement model: one pass over baskets by stochastic gradient descent.
+
+Importing it imports numba, so it is imported where a training begins. Threads write to the same tables
+without locks (Hogwild, Recht et al. 2011, arXiv 1106.5730), as the paper's code does. Sizes: I items, P
+and Q widths of item and user vectors, N users, W and X tokens of items and of users, B baskets, R rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+_MASK = np.uint64(0xFFFFFFFF)
+_SCALE = np.float32(1 / (1 << 24))
+
+
+class Tables(NamedTuple):
+    """What is learned, float: see `Model` of `model.py`. item_out may be item_in itself."""
+
+    item_in: Floats  # (I, P)
+    item_out: Floats  # (I, P)
+    item_for_user: Floats  # (I, Q)
+    user: Floats  # (N, Q)
+    token: Floats  # (W, P)
+    user_token: Floats  # (X, Q)
+
+
+class Chances(NamedTuple):
+    """An alias table: a place is drawn evenly, and kept with `keep`, else exchanged for `other`."""
+
+    keep: Floats
+    other: NDArray[np.int32]
+
+
+class Baskets(NamedTuple):
+    """Items by basket, and tokens by item and by user, as rows with ends.
+
+    Attributes:
+        items: (R,) int32; basket b holds items[ends[b]:ends[b + 1]].
+        ends: (B + 1,) int64.
+        users: (B,) int32; -1 leaves the user's term out.
+        tokens, token_ends: of items, the same way; empty without context.
+        user_tokens, user_token_ends: of users.
+    """
+
+    items: NDArray[np.int32]
+    ends: NDArray[np.int64]
+    users: NDArray[np.int32]
+    tokens: NDArray[np.int32]
+    token_ends: NDArray[np.int64]
+    user_tokens: NDArray[np.int32]
+    user_token_ends: NDArray[np.int64]
+
+
+class Plan(NamedTuple):
+    """Settings of one pass.
+
+    Attributes:
+        history: k.
+        meets: how often an item's tokens are met for each place that it has.
+        negatives: per positive.
+        largest: use the maximum of the history in place of the mean.
+        first, last: rate at the beginning and at the end of the pass.
+        items, tokens, user_tokens: chances of negatives.
+    """
+
+    history: int
+    meets: int
+    negatives: int
+    largest: bool
+    first: float
+    last: float
+    items: Chances
+    tokens: Chances
+    user_tokens: Chances
+
+
+def _compiled(function: Any) -> Any:
+    return numba.njit(nogil=True, fastmath=True, cache=True, error_model="numpy")(function)
+
+
+@_compiled
+def _next(state: Any) -> Any:
+    """Marsaglia's xorshift (2003, doi:10.18637/jss.v008.i14), 64 bits."""
+    state ^= state << np.uint64(13)
+    state ^= state >> np.uint64(7)
+    state ^= state << np.uint64(17)
+    return state
+
+
+@_compiled
+def _below(state: Any, n: Any) -> Any:
+    """An even number below n < 2^31 from the high bits."""
+    return np.int64(((state >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
+
+
+@_compiled
+def _draw(state: Any, chances: Any) -> Any:
+    place = _below(state, chances.keep.size)
+    chance = np.float32(state & np.uint64(0xFFFFFF)) * _SCALE
+    return place if chance < chances.keep[place] else np.int64(chances.other[place])
+
+
+@_compiled
+def _negatives(state: Any, chances: Any, positive: Any, found: Any) -> Any:
+    """Fill `found`; one that equals the positive is drawn again, unless there is no other."""
+    for n in range(found.size):
+        state = _next(state)
+        found[n] = _draw(state, chances)
+        while found[n] == positive and chances.keep.size > 1:
+            state = _next(state)
+            found[n] = _draw(state, chances)
+    return state
+
+
+@_compiled
+def _dot(a: Any, b: Any) -> Any:
+    total = a.dtype.type(0)
+    for d in range(a.size):
+        total += a[d] * b[d]
+    return total
+
+
+@_compiled
+def _add(to: Any, times: Any, what: Any) -> Any:
+    for d in range(to.size):
+        to[d] += times * what[d]
+
+
+@_compiled
+def _missing(score: Any, label: Any) -> Any:
+    """label - sigmoid(score): minus the slope of the Bernoulli loss (eq. 3)."""
+    return label - 1 / (1 + np.exp(-score))
+
+
+@_compiled
+def _pool(item_in: Any, near: Any, largest: Any, pooled: Any) -> Any:
+    """pooled: (P,) — mean (eq. 6) or maximum of the item-in vectors of `near`."""
+    pooled[:] = item_in[near[0]]
+    for n in range(1, near.size):
+        row = item_in[near[n]]
+        for d in range(pooled.size):
+            pooled[d] = max(pooled[d], row[d]) if largest else pooled[d] + row[d]
+    if not largest and near.size > 1:
+        pooled *= pooled.dtype.type(1 / near.size)
+
+
+@_compiled
+def _spread(item_in: Any, near: Any, largest: Any, pooled: Any, slope: Any) -> Any:
+    """Add the pooled vector's step to those that it was made of: 1/k each, or to the greatest."""
+    if largest:
+        for d in range(slope.size):
+            best = near[0]
+            for n in range(1, near.size):
+                if item_in[near[n], d] > item_in[best, d]:
+                    best = near[n]
+            item_in[best, d] += slope[d]
+        return
+    share = slope.dtype.type(1 / near.size)
+    for n in range(near.size):
+        _add(item_in[near[n]], share, slope)
+
+
+@_compiled
+def next_item(
+    tables: Any, near: Any, user: Any, drawn: Any, rate: Any, largest: Any, room: Any
+) -> Any:
+    """One step on "bought next, or not" (eq. 3, first line): drawn[0] was bought, the others not.
+
+    Args:
+        tables: `Tables`, changed in place.
+        near: (k,) the history.
+        user: the buyer; -1 leaves s(i, u) out.
+        drawn: (1 + negatives,) items.
+        rate: of this step.
+        largest: as in `Plan`.
+        room: (3, max(P, Q)) of the tables' type, overwritten.
+    """
+    kind = tables.item_in.dtype.type
+    width, user_width = tables.item_in.shape[1], tables.user.shape[1]
+    pooled, slope, taste = room[0, :width], room[1, :width], room[2, :user_width]
+    _pool(tables.item_in, near, largest, pooled)
+    slope[:] = 0
+    taste[:] = 0
+    for n in range(drawn.size):
+        out = tables.item_out[drawn[n]]
+        score = _dot(out, pooled)
+        if user >= 0:
+            score += _dot(tables.item_for_user[drawn[n]], tables.user[user])
+        step = kind(rate * _missing(score, kind(n == 0)))
+        _add(slope, step, out)
+        _add(out, step, pooled)
+        if user >= 0:
+            own = tables.item_for_user[drawn[n]]
+            _add(taste, step, own)
+            _add(own, step, tables.user[user])
+    _spread(tables.item_in, near, largest, pooled, slope)
+    if user >= 0:
+        _add(tables.user[user], kind(1), taste)
+
+
+@_compiled
+def tell(vector: Any, words: Any, drawn: Any, rate: Any, slope: Any) -> Any:
+    """One step on "carries this token, or not" (eq. 4 and 5): drawn[0] does, the others do not.
+
+    Args:
+        vector: (P,) of the item or (Q,) of the user, changed in place.
+        words: (W, P) or (X, Q) of the tokens, changed in place.
+        drawn: (1 + negatives,) tokens.
+        rate: of this step.
+        slope: as long as vector, overwritten.
+    """
+    kind = vector.dtype.type
+    slope[:] = 0
+    for n in range(drawn.size):
+        word = words[drawn[n]]
+        step = kind(rate * _missing(_dot(word, vector), kind(n == 0)))
+        _add(slope, step, word)
+        _add(word, step, vector)
+    _add(vector, kind(1), slope)
+
+
+@_compiled
+def _context(
+    tables: Any, baskets: Any, item: Any, plan: Any, rate: Any, state: Any, room: Any
+) -> Any:
+    drawn = np.empty(1 + plan.negatives, dtype=np.int64)
+    for at in range(baskets.token_ends[item], baskets.token_ends[item + 1]):
+        drawn[0] = baskets.tokens[at]
+        state = _negatives(state, plan.tokens, drawn[0], drawn[1:])
+        vector = tables.item_in[item]
+        tell(vector, tables.token, drawn, rate, room[0, : vector.size])
+    return state
+
+
+@_compiled
+def _user_context(
+    tables: Any, baskets: Any, user: Any, plan: Any, rate: Any, state: Any, room: Any
+) -> Any:
+    drawn = np.empty(1 + plan.negatives, dtype=np.int64)
+    for at in range(baskets.user_token_ends[user], baskets.user_token_ends[user + 1]):
+        drawn[0] = baskets.user_tokens[at]
+        state = _negatives(state, plan.user_tokens, drawn[0], drawn[1:])
+        vector = tables.user[user]
+        tell(vector, tables.user_token, drawn, rate, room[0, : vector.size])
+    return state
+
+
+@_compiled
+def run(tables: Any, baskets: Any, order: Any, plan: Any, seed: Any) -> Any:
+    """One pass over some baskets, each shuffled first, since a basket has no order of its own.
+
+    A place t >= 1 of the shuffled basket is a target, its history the up to k places before it. The
+    tokens of an item are met `meets` times, or as many times as it stands in a history if that is less:
+    with k, all that the loss has (of histories: the released code's choice; the paper's sum has the
+    target's tokens too).
+
+    Args:
+        tables: `Tables`, changed in place.
+        baskets: `Baskets`.
+        order: (b,) int64 — which baskets, in which order.
+        plan: `Plan`.
+        seed: uint64, not 0.
+
+    Returns:
+        How many observations there were.
+    """
+    state, seen = seed, 0
+    widest = max(tables.item_in.shape[1], tables.user.shape[1])
+    room = np.empty((3, widest), dtype=tables.item_in.dtype)
+    drawn = np.empty(1 + plan.negatives, dtype=np.int64)
+    for place in range(order.size):
+        basket = order[place]
+        rate = plan.first + (plan.last - plan.first) * place / order.size
+        items = baskets.items[baskets.ends[basket] : baskets.ends[basket + 1]].copy()
+        user = np.int64(baskets.users[basket])
+        for t in range(items.size):
+            state = _next(state)
+            other = t + _below(state, items.size - t)
+            items[t], items[other] = items[other], items[t]
+        for t in range(1, items.size):
+            drawn[0] = items[t]
+            state = _negatives(state, plan.items, drawn[0], drawn[1:])
+            near = items[max(0, t - plan.history) : t]
+            next_item(tables, near, user, drawn, rate, plan.largest, room)
+            for _ in range(min(plan.meets, items.size - t)):
+                state = _context(tables, baskets, items[t - 1], plan, rate, state, room)
+            if user >= 0:
+                state = _user_context(tables, baskets, user, plan, rate, state, room)
+        seen += max(0, items.size - 1)
+    return seen

@@ -1,0 +1,202 @@
+"""All that a trained tool knows, how it is learned, and the arrays that a file keeps of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, Protocol, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from merchgraph.tools.checkpoint import as_bytes, as_texts
+from merchgraph.tools.complement.blend import PRIOR, Doubles, Signals, weigh
+from merchgraph.tools.complement.config import Config
+from merchgraph.tools.complement.data import Log, read
+from merchgraph.tools.complement.holdout import Case, cases, placed
+from merchgraph.tools.complement.model import Model
+from merchgraph.tools.complement.neighbours import Near, nearest
+from merchgraph.tools.data.splits import split_at
+from merchgraph.tools.data.tables import Events, Items
+
+MOST = 3_000
+"""Baskets of the last days that are looked at: half to weigh the blend, half for the card's figures."""
+Progress = Callable[[int, int, str], None]
+
+
+def quiet(done: int, total: int, told: str) -> None:
+    """Tell nobody."""
+
+
+class Figures(NamedTuple):
+    """How often the item taken out is found in the last days; NaN without a basket."""
+
+    baskets: int
+    ndcg_blend: float
+    ndcg_basket: float
+    hit_blend: float
+    hit_basket: float
+
+
+class Where(NamedTuple):
+    """How far a training is: passes done, and what the first half found out."""
+
+    step: int
+    model: Model
+    weights: Doubles
+    figures: Figures
+
+
+class Memory(Protocol):
+    """Keeps a training that may be stopped."""
+
+    def recall(self) -> Where | None:
+        """What was kept; None at the beginning."""
+
+    def keep(self, where: Where) -> None:
+        """Keep it in place of what was there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """A trained tool.
+
+    Attributes:
+        config: what it was trained with.
+        items: (I,) ids, the columns.
+        users: (N,) ids; the first, "", is all unknown ones.
+        token_names: (W,) of items.
+        token_counts: (W,) items that carry each.
+        counts: (I,) baskets that hold each.
+        model, near, weights: embedding, neighbours and blend.
+    """
+
+    config: Config
+    items: tuple[str, ...]
+    users: tuple[str, ...]
+    token_names: tuple[str, ...]
+    token_counts: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    model: Model
+    near: Near
+    weights: Doubles
+
+    @property
+    def signals(self) -> Signals:
+        """What scores are made of."""
+        return Signals(self.model, self.near, np.log1p(self.counts.astype(np.float64)))
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """The arrays that a file keeps; `of` reads them."""
+        texts = {"items": self.items, "users": self.users, "token_names": self.token_names}
+        return {
+            **self.model.tensors(),
+            **{name: as_bytes(value) for name, value in texts.items()},
+            "near_items": self.near.items, "near_cosines": self.near.cosines,
+            "token_counts": self.token_counts, "counts": self.counts, "weights": self.weights,
+        }  # fmt: skip
+
+    @classmethod
+    def of(cls, tensors: dict[str, NDArray[Any]], config: Config) -> Self:
+        """What `tensors` was made from."""
+        items, users, names = (
+            tuple(as_texts(tensors[name])) for name in ("items", "users", "token_names")
+        )
+        return cls(
+            config, items, users, names, tensors["token_counts"], tensors["counts"],
+            Model.of(tensors, config), Near(tensors["near_items"], tensors["near_cosines"]),
+            tensors["weights"],
+        )  # fmt: skip
+
+
+class Given(NamedTuple):
+    """What is learned from: a catalogue, a log, and a row per user where a shop has one."""
+
+    items: Items
+    events: Events
+    told: pl.DataFrame | None = None
+
+
+def learn(
+    given: Given, config: Config, *, progress: Progress = quiet, memory: Memory | None = None
+) -> tuple[Learned, Figures]:
+    """Train twice: on what came before the last days, to weigh the blend on those; then on all.
+
+    Raises:
+        SetupError: a package that the training needs is missing.
+        DataError: a column of `user_columns` is not in the log.
+    """
+    early, later = _cut(given.events, config)
+    first = read(given.items, early, config, given.told)
+    whole = read(given.items, given.events, config, given.told)
+    nothing = Figures(0, *[float("nan")] * 4)
+    where = memory.recall() if memory else None
+    where = where or Where(0, Model.fresh(first, config), PRIOR.copy(), nothing)
+    for log in (first, whole):
+        if log is first and where.step >= config.epochs:
+            continue
+        where = _passes(log, config, where, progress, memory)
+        if log is first:
+            weights, figures = _weighed(first, where.model, early, later)
+            where = Where(config.epochs, Model.fresh(whole, config), weights, figures)
+            if memory:
+                memory.keep(where)
+    return _learned(whole, config, where), where.figures
+
+
+def _cut(events: Events, config: Config) -> tuple[Events, Events]:
+    last = events.frame["time"].max()
+    if not isinstance(last, datetime):  # the log is empty
+        return events, events
+    split = split_at(events, last - timedelta(days=config.days))
+    return split.train, split.test
+
+
+def _passes(
+    log: Log, config: Config, where: Where, progress: Progress, memory: Memory | None
+) -> Where:
+    """The passes over one log that are left."""
+    from merchgraph.tools.complement.fit import passes
+
+    total, begin = 2 * config.epochs, where.step // config.epochs * config.epochs
+    told = "all" if begin else f"all but the last {config.days} days"
+    run = passes(log, config)
+    progress(where.step, total, f"on {told}")
+    for epoch in range(where.step - begin, config.epochs):
+        started = time.monotonic()
+        seen = run.run(where.model, epoch)
+        speed = seen / max(time.monotonic() - started, 1e-9)
+        where = where._replace(step=begin + epoch + 1)
+        if memory:
+            memory.keep(where)
+        progress(where.step, total, f"on {told}, epoch {epoch + 1}, {speed:,.0f} observations/s")
+    return where
+
+
+def _weighed(log: Log, model: Model, early: Events, later: Events) -> tuple[Doubles, Figures]:
+    asked = cases(log, early, later, most=MOST)
+    signals = Signals(model, nearest(log), np.log1p(log.counts.astype(np.float64)))
+    weights = weigh(signals, asked[::2])
+    rest = asked[1::2]
+    if not rest:
+        return weights, Figures(0, *[float("nan")] * 4)
+    blend, basket = (_ranks(signals, some, rest) for some in (weights, np.eye(len(weights))[0]))
+    gain = [float(np.where(r <= 10, 1 / np.log2(1 + r), 0).mean()) for r in (blend, basket)]
+    hit = [float((r <= 10).mean()) for r in (blend, basket)]
+    return weights, Figures(len(rest), *gain, *hit)
+
+
+def _ranks(signals: Signals, weights: Doubles, asked: list[Case]) -> Doubles:
+    scores = [placed((weights @ signals.of(case))[None], [case]).rank for case in asked]
+    return np.concatenate(scores)
+
+
+def _learned(log: Log, config: Config, where: Where) -> Learned:
+    counts = np.bincount(log.tokens.of, minlength=len(log.tokens.names))
+    return Learned(
+        config, log.items, log.users, log.tokens.names, counts.astype(np.int64), log.counts,
+        where.model, nearest(log), where.weights,
+    )  # fmt: skip
