@@ -153,7 +153,7 @@ def item_tokens(items: pl.DataFrame, sources: tuple[Source, ...]) -> Tokens:
     told: list[list[str]] = [[] for _ in range(items.height)]
     prices = items["price"].rank("ordinal").to_list()
     priced = max(1, items.height - items["price"].null_count())
-    words = _words(items["title"].to_list()) if "words" in sources else told
+    words = _words(items["title"].to_list()) if "words" in sources else [[]] * items.height
     columns = zip(items["category"], items["brand"], items["seller"], prices, words, strict=True)
     for row, (path, brand, seller, rank, title) in zip(told, columns, strict=True):
         levels = [part for part in path.split(" > ") if part]

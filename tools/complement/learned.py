@@ -42,12 +42,20 @@ class Figures(NamedTuple):
 
 
 class Where(NamedTuple):
-    """How far a training is: passes done, and what the first half found out."""
+    """How far a training is.
+
+    Attributes:
+        step: passes done, over both logs.
+        model: of the log that is under way.
+        weights, figures: of the blend, once it is weighed.
+        weighed: whether it is; the model is then that of the whole log.
+    """
 
     step: int
     model: Model
     weights: Doubles
     figures: Figures
+    weighed: bool = False
 
 
 class Memory(Protocol):
@@ -136,12 +144,12 @@ def learn(
     where = memory.recall() if memory else None
     where = where or Where(0, Model.fresh(first, config), PRIOR.copy(), nothing)
     for log in (first, whole):
-        if log is first and where.step >= config.epochs:
+        if log is first and where.weighed:
             continue
         where = _passes(log, config, where, progress, memory)
         if log is first:
             weights, figures = _weighed(first, where.model, early, later)
-            where = Where(config.epochs, Model.fresh(whole, config), weights, figures)
+            where = Where(config.epochs, Model.fresh(whole, config), weights, figures, True)
             if memory:
                 memory.keep(where)
     return _learned(whole, config, where), where.figures
@@ -161,7 +169,7 @@ def _passes(
     """The passes over one log that are left."""
     from merchgraph.tools.complement.fit import passes
 
-    total, begin = 2 * config.epochs, where.step // config.epochs * config.epochs
+    total, begin = 2 * config.epochs, config.epochs if where.weighed else 0
     told = "all" if begin else f"all but the last {config.days} days"
     run = passes(log, config)
     progress(where.step, total, f"on {told}")

@@ -120,5 +120,4 @@ class Model:
 
 
 def _sigmoid(x: Floats) -> Floats:
-    found: Floats = 1 / (1 + np.exp(-x))
-    return found
+    return (1 / (1 + np.exp(-x))).astype(np.float32)

@@ -33,14 +33,16 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
 COMMAND = "merchgraph train complement"
+LATEST = 50
+"""Of a shopper without a session, how many of the latest distinct long-term items count."""
 
 
 class Complement(Recommender):
     """Complementary items of a basket.
 
     As a `Recommender` it scores by the shipped blend: embedding, basket cosine, own purchases and
-    popularity. A session's unknown items are left out; without a session only the shopper's own past and
-    popularity speak.
+    popularity. A session's unknown items are left out; the latest distinct long-term items stand in for
+    a session that is missing.
 
     Args:
         config: of `fit`.
@@ -98,8 +100,11 @@ class Complement(Recommender):
 
     def _case(self, past: Past) -> Case:
         column = self.column if self.items else {}
-        own = Counter(column[item] for item in past.long_term if item in column)
-        return Case([column[item] for item in past.session if item in column], own)
+        before = [column[item] for item in past.long_term if item in column]
+        session = [column[item] for item in past.session if item in column]
+        if not past.session:
+            session = list(dict.fromkeys(reversed(before)))[:LATEST]
+        return Case(session, Counter(before))
 
     def score(self, source: str, target: str) -> float:
         """s(source -> target), log odds of the embedding alone; the other way round it differs.

@@ -47,7 +47,7 @@ class State(BaseModel):
         config: of the training.
         log: shop, fingerprint, rows and last time of what is learned from.
         step: passes done.
-        weights, figures: of the blend, once it was weighed.
+        weights, figures, weighed: as in `Where`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,6 +57,7 @@ class State(BaseModel):
     step: int
     weights: list[float]
     figures: list[float | None]
+    weighed: bool
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,13 @@ class _Kept:
                 )
         figures = [float("nan") if value is None else value for value in state.figures]
         return Where(state.step, Model.of(tensors, self.config), np.array(state.weights),
-                     Figures(int(figures[0]), *figures[1:]))  # fmt: skip
+                     Figures(int(figures[0]), *figures[1:]), state.weighed)  # fmt: skip
 
     def keep(self, where: Where) -> None:
         figures = [None if np.isnan(value) else value for value in where.figures]
         state = State(
             config=self.config, log=self.log, step=where.step, weights=where.weights.tolist(),
-            figures=figures,
+            figures=figures, weighed=where.weighed,
         )  # fmt: skip
         told = f"A training that is not finished; the same command goes on: {COMMAND}\n"
         save(self.folder, where.model.tensors(), state, told)

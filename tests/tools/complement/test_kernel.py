@@ -44,7 +44,7 @@ def test_a_step_follows_the_slope_of_the_loss(user: int, largest: bool, near: li
     if user >= 0:
         scores = scores + t["item_for_user"][drawn] @ t["user"][user]
     loss = softplus(-scores[0]) + softplus(scores[1:]).sum()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     for name, slope in moved(start, changed).items():
         found = t[name].grad
         expected = np.zeros_like(slope) if found is None else found.numpy()
@@ -59,7 +59,8 @@ def test_a_token_step_follows_the_slope_of_its_loss() -> None:
     vector = torch.tensor(start["item_in"][2], requires_grad=True)
     words = torch.tensor(start["token"], requires_grad=True)
     scores = words[drawn] @ vector
-    (softplus(-scores[0]) + softplus(scores[1:]).sum()).backward()
+    loss = softplus(-scores[0]) + softplus(scores[1:]).sum()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert vector.grad is not None
     assert words.grad is not None
     found = moved(start, changed)
