@@ -25,6 +25,13 @@ MARGIN = 0.08
 
 Spec = dict[str, Any]
 
+# letters are wider in some viewers than where the picture was laid out
+LOOK: Spec = {
+    "background": "white",
+    "padding": {"left": 10, "top": 5, "right": 40, "bottom": 5},
+    "axis": {"titlePadding": 14},
+}
+
 
 def svg(results: Results) -> str:
     """The figure as a file's text.
@@ -81,12 +88,7 @@ def figure(results: Results) -> Spec:
     ]
     title = f"{results.suite}: {results.params.get('model', '')}, n = {results.n:,}"
     chart = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT, title=title)
-    # letters are wider in some viewers than where the picture was laid out
-    padding = {"left": 10, "top": 5, "right": 40, "bottom": 5}
-    spaced = chart.configure(
-        background="white", padding=padding, axis=alt.AxisConfig(titlePadding=14)
-    )
-    spec: Spec = spaced.to_dict()
+    spec: Spec = chart.configure(**LOOK).to_dict()
     return spec
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import merchgraph.evals.suites.arag_shop as arag_shop
 import merchgraph.evals.suites.carts_shop as carts_shop
+import merchgraph.evals.suites.hyper_launches as hyper_launches
 import merchgraph.evals.suites.lens_shop as lens_shop
 import merchgraph.graphs.arag as arag
 import merchgraph.graphs.behavior_lens as behavior_lens
@@ -30,7 +31,7 @@ def no_data(*_: object, **__: object) -> NoReturn:
 
 def test_there_are_traces_and_they_are_small() -> None:
     suites = {trace.parent for trace in TRACES}
-    assert {suite.name for suite in suites} >= {"arag", "carts", "copy", "lens"}
+    assert {suite.name for suite in suites} >= {"arag", "carts", "copy", "hyper", "lens"}
     for suite in suites:
         size = sum(trace.stat().st_size for trace in suite.iterdir())
         assert size <= LARGEST.get(suite.name, 2_000_000)
@@ -38,7 +39,7 @@ def test_there_are_traces_and_they_are_small() -> None:
 
 @pytest.mark.parametrize("path", TRACES, ids=lambda path: f"{path.parent.name}/{path.name}")
 async def test_a_committed_trace_replays(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (arag, arag_shop, behavior_lens, carts, carts_shop, lens_shop):
+    for module in (arag, arag_shop, behavior_lens, carts, carts_shop, hyper_launches, lens_shop):
         monkeypatch.setattr(module, "shop", no_data)
     found = await replay_file(path)
     assert [f"{one.run}: {one.told}" for one in found.differences] == []
