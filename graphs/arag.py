@@ -88,7 +88,7 @@ async def retrieve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
             offers = slate(store, request.candidates, context.k)
         else:
             offers = retrieved(store, context.sources, whole, context.candidates, request.before)
-        wanted = Wanted(facts=context.evidence, signals=context.fuses_tools)
+        wanted = Wanted(context.evidence, context.fuses_tools, context.trained)
         return who, informed(store, offers, whole, request.before, wanted)
 
     who, offers = await on_tape(

@@ -18,13 +18,14 @@ from merchgraph.agents.nli import NliScore, logit
 from merchgraph.agents.shopper import Shopper
 from merchgraph.agents.user_understanding import Understanding
 from merchgraph.graphs.blackboard import Posted, latest, post, read
-from merchgraph.graphs.fusion import TOOL_SIGNALS, Fused, Share, Signal, fuse
+from merchgraph.graphs.fusion import TOOL_SIGNALS, TRAINED_SIGNALS, Fused, Share, Signal, fuse
 from merchgraph.graphs.offers import Offer
 from merchgraph.runtime.chat import ChatModel
 from merchgraph.runtime.ledger import Call, Usage, usage_by
 from merchgraph.runtime.models import DEFAULT_MODEL, chat_model
 from merchgraph.runtime.node import RunError
 from merchgraph.tools.candidates import SourceName
+from merchgraph.tools.trained import ToolName
 
 FALLBACK_ACCEPTED = 3
 AgentName = Literal["understand", "nli", "summarize", "rank"]
@@ -99,10 +100,16 @@ class Context(BaseModel):
         return not TOOL_SIGNALS.isdisjoint(self.fusion)
 
     @property
+    def trained(self) -> list[ToolName]:
+        """The trained tools whose signals the fusion needs."""
+        return sorted(TRAINED_SIGNALS.intersection(self.fusion))
+
+    @property
     def reads(self) -> dict[str, Any]:
         """What `retrieve` depends on, weights left out; its answer is on the tape under these values."""
         named = {"data", "sources", "candidates", "long_term_items", "session_items", "evidence"}
-        return self.model_dump(include=named) | {"signals": self.fuses_tools}
+        read = self.model_dump(include=named) | {"signals": self.fuses_tools}
+        return read | ({"trained": self.trained} if self.trained else {})
 
     @property
     def single_prompt(self) -> bool:

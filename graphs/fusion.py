@@ -14,11 +14,14 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from merchgraph.tools.trained import ToolName
+
 ToolSignal = Literal["semantic", "similar", "copurchase", "frequency", "popularity"]
-Signal = Literal["rank", "nli", ToolSignal]
+Signal = Literal["rank", "nli", ToolSignal, ToolName]
 TOOL_SIGNALS: frozenset[ToolSignal] = frozenset(get_args(ToolSignal))
-"""What `tools/signals.py` knows of an item; the others are the agents': "rank" is 1 / the ranker's place,
-"nli" the logit of s_NLI."""
+"""What `tools/signals.py` knows of an item, and `TRAINED_SIGNALS` `tools/trained.py`; the others are the
+agents': "rank" is 1 / the ranker's place, "nli" the logit of s_NLI."""
+TRAINED_SIGNALS: frozenset[ToolName] = frozenset(get_args(ToolName))
 
 
 class Share(BaseModel):

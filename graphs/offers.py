@@ -14,6 +14,7 @@ from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.candidates import SourceName, gather
 from merchgraph.tools.contract import Past
 from merchgraph.tools.data.tables import Shop
+from merchgraph.tools.trained import ToolName
 
 
 class Request(BaseModel):
@@ -41,13 +42,13 @@ class Offer(Candidate):
     Attributes:
         score: the first source's score (for `semantic` the cosine to the shopper), None in a slate.
         sources: who proposed it.
-        signals: what `tools/signals.py` measures of it, where the run's fusion needs it.
+        signals: what `tools/signals.py` and trained tools measure of it, where the run's fusion needs it.
     """
 
     title: str
     score: float | None = None
     sources: tuple[str, ...] = ()
-    signals: dict[ToolSignal, float] = Field(default_factory=dict)
+    signals: dict[ToolSignal | ToolName, float] = Field(default_factory=dict)
 
 
 def past(store: Shop, request: Request) -> Past:
@@ -85,10 +86,11 @@ def shopper(store: Shop, user: str, read: Past) -> Shopper:
 
 
 class Wanted(NamedTuple):
-    """What a run wants to be told of its offers by `tools/signals.py`."""
+    """What a run wants to be told of its offers by `tools/signals.py`, and by which trained tools."""
 
     facts: bool = False
     signals: bool = False
+    trained: Sequence[ToolName] = ()
 
 
 def informed(
@@ -98,10 +100,12 @@ def informed(
     if not any(wanted):
         return list(offers)
     from merchgraph.tools import signals as tool  # brings SciPy, which no other run needs
+    from merchgraph.tools import trained as models
 
     items = [offer.item for offer in offers]
     facts = tool.facts(store, past, items, before) if wanted.facts else [""] * len(items)
     measured = tool.signals(store, past, items, before) if wanted.signals else {}
+    measured |= models.signals(store, past, items, wanted.trained, before)
     return [
         offer.model_copy(
             update={"facts": fact, "signals": {name: row[n] for name, row in measured.items()}}

@@ -31,9 +31,10 @@ from merchgraph.tools.counts import OwnFrequency, Popularity
 from merchgraph.tools.data.tables import Shop
 from merchgraph.tools.embedding import USER_WEIGHTS, Embedder
 from merchgraph.tools.retrieval import Filter, Hit, SemanticIndex
+from merchgraph.tools.trained import ToolName, asked, trained
 from merchgraph.tools.vectors import Progress
 
-SourceName = Literal["semantic", "copurchase", "frequency"]
+SourceName = Literal["semantic", "copurchase", "frequency", "complement", "similar"]
 
 
 class Proposal(NamedTuple):
@@ -143,10 +144,29 @@ def frequency(store: Shop, past: Past, k: int) -> list[Hit]:
     return sorted(hits, key=lambda hit: (-hit.score, hit.item))[:k]
 
 
+def complement(store: Shop, past: Past, k: int) -> list[Hit]:
+    """What completes the basket, by a trained model; see `tools/complement`."""
+    return _by_model("complement", store, past, k)
+
+
+def similar(store: Shop, past: Past, k: int) -> list[Hit]:
+    """What is taken in place of what the shopper bought, by a trained model; see `tools/gmvo`."""
+    return _by_model("gmvo", store, past, k)
+
+
+def _by_model(tool: ToolName, store: Shop, past: Past, k: int) -> list[Hit]:
+    model = trained(tool, store, past.before)
+    shopper = asked(tool, contract.Past(past.long_term, past.session))
+    (ranking,) = model.recommend([shopper], k, exclude_seen=False)
+    return [Hit(item, score) for item, score in zip(*ranking, strict=True)]
+
+
 SOURCES: Mapping[SourceName, Source] = {
     "semantic": semantic,
     "copurchase": copurchase,
     "frequency": frequency,
+    "complement": complement,
+    "similar": similar,
 }
 
 

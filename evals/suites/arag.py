@@ -4,6 +4,8 @@
 
     baselines   chance, counts, texts, co-purchase, their sums; one prompt to the model
     ablations   ARAG without an agent or two
+    tools       asked for by `systems=tools`: what each trained tool adds to the tools' signals; their
+                models know the log up to the week before the test, and up to the test
     methods     ARAG as published; calibrated by what the judge says of an item alone; with the tools'
                 counts as facts in the judge's prompt; and with the tools' signals in the order, by
                 weights fitted on the week before the test (`arag_fit.py`)
@@ -32,6 +34,7 @@ from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.models import DEFAULT_MODEL
 from merchgraph.runtime.playing import on_tape
 from merchgraph.runtime.trace import JsonObject
+from merchgraph.tools.trained import ToolName
 
 K = 5
 REFERENCE = "vanilla RAG"
@@ -48,7 +51,9 @@ class Params(BaseModel):
     )
     model: str = Field(default=DEFAULT_MODEL, description="PROVIDER/MODEL of all agents")
     systems: str = Field(
-        default="all", description="all, baselines (those without a model), or names with commas"
+        default="all",
+        description="all, baselines (those without a model), tools (baselines, and what trained "
+        "tools add), or names with commas",
     )
     rationales: bool = Field(
         default=False, description="let the judge give reasons, for the others"
@@ -67,6 +72,11 @@ class Plan:
 
 
 TOOLS = "tools alone"
+ADDED: dict[str, tuple[ToolName, ...]] = {
+    "tools + complement": ("complement",),
+    "tools + similar": ("gmvo",),
+    "tools + both": ("complement", "gmvo"),
+}
 FULL = "ARAG + tools"
 FACTS = {"calibrate": True, "evidence": True}
 PLANS: dict[str, Plan] = {
@@ -119,12 +129,13 @@ class Arag:
         Raises:
             SetupError: as the graph.
         """
-        if not {TOOLS, FULL} & set(self._names()):
+        if not {TOOLS, FULL, *ADDED} & set(self._names()):
             return
+        added = {name: ADDED[name] for name in self._names() if name in ADDED}
         judge = self._judge if FULL in self._names() else None
         self.weights = await fitted(
-            self.shops, recorder, judge, limit=self.params.fit_cases, at_once=self.at_once,
-            progress=progress,
+            self.shops, recorder, judge, limit=self.params.fit_cases, added=added,
+            at_once=self.at_once, progress=progress,
         )  # fmt: skip
 
     async def _judge(self, case: Case) -> arag.Result:
@@ -150,14 +161,15 @@ class Arag:
 
     def _names(self) -> list[str]:
         without = [*BASELINES, TOOLS]
-        everything = [*without, *PLANS]
+        everything = [*without, *ADDED, *PLANS]
+        groups = {"all": [*without, *PLANS], "baselines": without, "tools": [*without, *ADDED]}
         wanted = self.params.systems
-        if wanted in ("all", "baselines"):
-            return everything if wanted == "all" else without
+        if wanted in groups:
+            return groups[wanted]
         named = [name.strip() for name in wanted.split(",") if name.strip()]
         if unknown := [name for name in named if name not in everything]:
             raise SetupError(
-                f"There is no system {unknown[0]!r}; there are all, baselines, "
+                f"There is no system {unknown[0]!r}; there are all, baselines, tools, "
                 f"{', '.join(everything)}."
             )
         return [name for name in everything if name in {*named, REFERENCE}]
@@ -165,9 +177,9 @@ class Arag:
     def _system(self, name: str) -> System:
         if name in BASELINES:
             return System(name, partial(self._baseline, name), "baseline", BASELINES[name][1])
-        if name == TOOLS:
+        if name == TOOLS or name in ADDED:
             about = "the tools' signals, weighed on the week before; no model"
-            return System(name, self._tools, "baseline", about)
+            return System(name, partial(self._tools, name), "baseline", about)
         plan = PLANS[name]
         return System(name, partial(self._graph, name), plan.kind, plan.about)
 
@@ -175,10 +187,13 @@ class Arag:
         work = partial(self.shops.ranked, name, case)
         return Answer(value={"ranking": await on_tape(name, work, list[str], case=case.id)})
 
-    async def _tools(self, case: Case) -> Answer:
-        work = partial(self.shops.signals, case)
-        signals = await on_tape("signals", work, dict[Signal, list[float]], case=case.id)
-        fused = fuse(case.request["candidates"], signals, self.weights.tools)
+    async def _tools(self, name: str, case: Case) -> Answer:
+        tools = ADDED.get(name, ())
+        weights = self.weights.more[name] if tools else self.weights.tools
+        work = partial(self.shops.signals, case, tools)
+        key = {"case": case.id} | ({"tools": list(tools)} if tools else {})
+        signals = await on_tape("signals", work, dict[Signal, list[float]], **key)
+        fused = fuse(case.request["candidates"], signals, weights)
         return Answer(value={"ranking": fused.ranking})
 
     async def _graph(self, name: str, case: Case) -> Answer:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from pydantic import BaseModel
 
@@ -22,6 +23,7 @@ from merchgraph.graphs.arag import Result
 from merchgraph.graphs.fusion import Signal
 from merchgraph.runtime.ledger import Usage
 from merchgraph.runtime.playing import on_tape
+from merchgraph.tools.trained import ToolName
 
 SLATES = 1000
 """Slates of the validation week whose tools' signals are read."""
@@ -37,6 +39,8 @@ class Weights(BaseModel):
         tools: of the tools' signals alone.
         full: of these and the model's; empty where it judged nothing.
         tools_ndcg, full_ndcg: cross-validated NDCG@5 on the slates that were fitted on.
+        more: of the tools' signals and those of some trained tools, by the system's name.
+        more_ndcg: the same, cross-validated.
         slates: how many there were.
         judged: how many of them the model has judged.
     """
@@ -45,6 +49,8 @@ class Weights(BaseModel):
     full: dict[Signal, float] = {}
     tools_ndcg: float = 0.0
     full_ndcg: float = 0.0
+    more: dict[str, dict[Signal, float]] = {}
+    more_ndcg: dict[str, float] = {}
     slates: int = 0
     judged: int = 0
 
@@ -65,6 +71,7 @@ async def fitted(
     judge: Judge | None,
     *,
     limit: int,
+    added: Mapping[str, Sequence[ToolName]] = MappingProxyType({}),
     at_once: int = 1,
     progress: Progress | None = None,
 ) -> Weights:
@@ -75,6 +82,7 @@ async def fitted(
         recorder: keeps the judgements and the weights.
         judge: runs the graph on a case with every signal in `Context.fusion`; None fits the tools alone.
         limit: cases to judge.
+        added: trained tools of further systems, by name.
         at_once: cases that run at the same time.
         progress: told after each case.
     """  # fmt: skip
@@ -84,7 +92,7 @@ async def fitted(
         await evaluate(week, limit=limit, recorder=recorder, at_once=at_once, progress=progress)
         judged = week.found
     with recorder.recorder.run("fit") as take:
-        found = await on_tape("fit", lambda: _fit(shops, judged), Weights)
+        found = await on_tape("fit", lambda: _fit(shops, judged, added), Weights)
         take.answered(found.model_dump(), {}, Usage())
     return found
 
@@ -122,23 +130,36 @@ class _Week:
         return ranking_metrics(ranking, relevant)
 
 
-def _fit(shops: Shops, judged: Mapping[str, Slate]) -> Weights:
-    alone, both = [], [judged[case] for case in sorted(judged)]
+def _fit(
+    shops: Shops, judged: Mapping[str, Slate], added: Mapping[str, Sequence[ToolName]]
+) -> Weights:
+    used = sorted({tool for tools in added.values() for tool in tools})
+    both, more = [judged[case] for case in sorted(judged)], []
     for case in draw(shops.cases("validation"), limit=SLATES):
         target = case.request["candidates"].index(case.truth["relevant"][0])
-        known: Mapping[Signal, Sequence[float | None]] = shops.signals(case)
-        alone.append(Slate(known, target))
+        measured = shops.signals(case, used)
+        known: Mapping[Signal, Sequence[float | None]] = {name: measured[name] for name in SIGNALS}
+        more.append(Slate(measured, target))
         if f"{VALIDATION}{case.id}" not in judged:
             unknown = dict.fromkeys(MODEL_SIGNALS, [None] * len(case.request["candidates"]))
             both.append(Slate({**known, **unknown}, target))
-    tools = fit(alone)
-    found = Weights(tools=tools.weights, tools_ndcg=tools.ndcg, slates=len(alone))
+    tools = fit(_only(more, SIGNALS))
+    further = {name: fit(_only(more, [*SIGNALS, *named])) for name, named in added.items()}
+    found = Weights(
+        tools=tools.weights, tools_ndcg=tools.ndcg, slates=len(more),
+        more={name: one.weights for name, one in further.items()},
+        more_ndcg={name: one.ndcg for name, one in further.items()},
+    )  # fmt: skip
     if not judged:
         return found
     full = fit(both, careful=MODEL_SIGNALS)
     return found.model_copy(
         update={"full": full.weights, "full_ndcg": full.ndcg, "judged": len(judged)}
     )
+
+
+def _only(slates: Sequence[Slate], names: Sequence[Signal]) -> list[Slate]:
+    return [Slate({name: one.signals[name] for name in names}, one.target) for one in slates]
 
 
 ALL_SIGNALS: dict[Signal, float] = dict.fromkeys([*SIGNALS, *MODEL_SIGNALS], 0.0)

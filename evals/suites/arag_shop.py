@@ -19,11 +19,13 @@ from merchgraph.evals.suite import Case
 from merchgraph.evals.suites.arag_cases import Fold, Stage, Target, cases, fold
 from merchgraph.graphs.fusion import Signal, ToolSignal
 from merchgraph.graphs.offers import Request
+from merchgraph.tools import trained
 from merchgraph.tools.contract import Past, Recommender
 from merchgraph.tools.copurchase import CoPurchase
 from merchgraph.tools.counts import OwnFrequency, Popularity
 from merchgraph.tools.data.shops import shop
 from merchgraph.tools.signals import signals
+from merchgraph.tools.trained import ToolName
 
 BASELINES: dict[str, tuple[Callable[[], Recommender], str]] = {
     "random": (Random, "chance"),
@@ -70,11 +72,13 @@ class Shops:
         order = sorted(range(len(slate)), key=lambda place: -scores[place])
         return [slate[place] for place in order]
 
-    def signals(self, case: Case) -> dict[Signal, list[float]]:
-        """The tools' signals of the slate, counted up to the case's cut."""
-        request = Request.model_validate(case.request)
-        found = signals(shop(self.data), _past(case), request.candidates or [], request.before)
-        return {name: found[name] for name in SIGNALS}
+    def signals(self, case: Case, tools: Sequence[ToolName] = ()) -> dict[Signal, list[float]]:
+        """The tools' signals of the slate, counted up to the case's cut; and those of trained tools."""
+        request, store = Request.model_validate(case.request), shop(self.data)
+        slate = request.candidates or []
+        found = signals(store, _past(case), slate, request.before)
+        found |= trained.signals(store, _past(case), slate, tools, request.before)
+        return {name: found[name] for name in (*SIGNALS, *tools)}
 
     def fingerprint(self, drawn: Sequence[Case]) -> str:
         """A hash of the cases: two recordings with the same one asked the same questions."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from merchgraph.graphs.fusion import TOOL_SIGNALS, Signal, fuse, normalised
+from merchgraph.graphs.fusion import TOOL_SIGNALS, TRAINED_SIGNALS, Signal, fuse, normalised
 
 VALUES = st.lists(st.none() | st.floats(-1e6, 1e6), min_size=1, max_size=30)
 
@@ -90,4 +90,4 @@ def test_whatever_the_signals_a_permutation_comes_out(data: st.DataObject, size:
 
 
 def test_the_signals_are_those_of_the_agents_and_of_the_tools() -> None:
-    assert {"rank", "nli"} | TOOL_SIGNALS == {name for name in get_args(Signal)}
+    assert {"rank", "nli"} | TOOL_SIGNALS | TRAINED_SIGNALS == {name for name in get_args(Signal)}
