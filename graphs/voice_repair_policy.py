@@ -5,14 +5,17 @@ cheaper choice where p > 1 / (1 + cost_ratio). "My Bad!" (CSCW 2021) found that 
 lowers what people think of the assistant less than a repair after one raises it, so the ratio is above 1;
 its value is the user's to choose, and the default of 2 is ours.
 
-p(error) moves from frame to frame, so that a repair waits until it has stayed above for `hold_s`; near
-the threshold, or with too little of a face, nothing is decided, and one more window is watched.
+To wait costs nothing here, and more of a face tells more, so that the costs are compared at the end of
+the window; a repair that acts at the first moment above the threshold errs more often. Where an error is
+very likely (`early`) it does not wait. Near the threshold, or with too little of a face, nothing is
+decided, and one more window is watched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from statistics import fmean
 
 from merchgraph.agents.repairer import Kind
 from merchgraph.graphs.voice_repair_lines import usable
@@ -42,19 +45,21 @@ def decided(look: Look, turn: Turn, readings: Sequence[Seen], context: Context) 
     made = partial(made, readings=seen)
     due = _due(seen, context)
     if due is not None:
-        why = f"p(error) stayed above {context.threshold:.2f} for {context.hold_s:g} s"
+        why = f"p(error) stayed above {_early(context):.2f} for {context.hold_s:g} s"
         return made(action="repair", p_error=due.p_error, at=due.time, why=why)
     known = [one for one in seen if one.p_error is not None]
     share = _covered(known, look)
     if not known or share < context.face_share:
         return made(action="unsure", p_error=None, at=look.end, why=_little(seen, share))
-    last = known[-1]
-    assert last.p_error is not None
-    if last.p_error < context.band[0]:
-        why = f"p(error) is below {context.threshold:.2f}"
-        return made(action="fine", p_error=last.p_error, at=look.end, why=why)
-    why = f"p(error) is near {context.threshold:.2f}, or was not long above"
-    return made(action="unsure", p_error=last.p_error, at=look.end, why=why)
+    lasting = [one.p_error for one in known if known[-1].time - one.time <= context.hold_s]
+    p = fmean(level for level in lasting if level is not None)
+    low, high = context.band
+    made = partial(made, p_error=p, at=look.end)
+    if p >= high:
+        return made(action="repair", why=f"p(error) is above {context.threshold:.2f}")
+    if p < low:
+        return made(action="fine", why=f"p(error) is below {context.threshold:.2f}")
+    return made(action="unsure", why=f"p(error) is near {context.threshold:.2f}")
 
 
 def chosen(
@@ -87,13 +92,13 @@ def chosen(
 
 
 def _due(seen: Sequence[Seen], context: Context) -> Seen | None:
-    """The reading at which p(error) has stayed above for long enough."""
+    """The reading at which an error has been very likely for long enough."""
     since: Seen | None = None
     last = 0.0
     for one in seen:
         if one.p_error is None:
             continue
-        if one.p_error < context.band[1]:
+        if one.p_error < _early(context):
             since = None
         elif since is None or one.time - last > GAP_S:
             since = one
@@ -101,6 +106,11 @@ def _due(seen: Sequence[Seen], context: Context) -> Seen | None:
         if since is not None and one.time - since.time >= context.hold_s:
             return one
     return None
+
+
+def _early(context: Context) -> float:
+    """The detector's p(error) from which on a repair does not wait."""
+    return max(context.told(context.early), context.band[1])
 
 
 def _covered(known: Sequence[Seen], look: Look) -> float:

@@ -141,9 +141,13 @@ class Context(Refinement):
         default=0.05, ge=0, lt=0.5,
         description="p(error) this close to the threshold is no decision: it looks on",
     )  # fmt: skip
+    early: float = Field(
+        default=0.6, ge=0, le=1,
+        description="an error as likely as this is repaired before the seconds are over",
+    )  # fmt: skip
     hold_s: float = Field(
         default=0.3, ge=0, le=10,
-        description="seconds that p(error) must stay above the threshold before a repair",
+        description="seconds that p(error) must stay as high for that; at the end, those it is of",
     )  # fmt: skip
     watch_s: float = Field(
         default=4.0, gt=0, le=60,
@@ -163,16 +167,8 @@ class Context(Refinement):
 
     @property
     def threshold(self) -> float:
-        """The p(error) at which both choices cost the same.
-
-        Of a p that is right where it is used, that is (1 - p) = ratio * p. Where errors are rarer than
-        in what the detector learnt from, its p is too high by the ratio of the odds of an error (Elkan,
-        The foundations of cost-sensitive learning, IJCAI 2001); the threshold rises instead.
-        """
-        if self.error_share is None:
-            return 1 / (1 + self.cost_ratio)
-        shift = _odds(self.error_share) / _odds(self.learnt_share)
-        return 1 / (1 + self.cost_ratio * shift)
+        """The detector's p(error) at which both choices cost the same: (1 - p) = ratio * p."""
+        return self.told(1 / (1 + self.cost_ratio))
 
     @property
     def band(self) -> tuple[float, float]:
@@ -180,6 +176,17 @@ class Context(Refinement):
         middle = self.threshold
         half = min(self.margin, middle / 2, (1 - middle) / 2)
         return middle - half, middle + half
+
+    def told(self, p: float) -> float:
+        """What the detector says where an error is as likely as p.
+
+        Where errors are rarer than in what it learnt from, its p is too high by the ratio of the odds of
+        an error (Elkan, The foundations of cost-sensitive learning, IJCAI 2001).
+        """
+        if self.error_share is None or p == 1:
+            return p
+        shift = _odds(self.error_share) / _odds(self.learnt_share)
+        return p / (p + (1 - p) * shift)
 
     def agent_model(self) -> ChatModel | None:
         """The live model of the agents; None where lines are ready."""

@@ -33,7 +33,7 @@ def test_the_example_draws_p_the_decision_the_line_and_what_came_of_it(typed: Co
     first, second = re.findall(rf"^  +([{BARS} ]+)$", ended.out, flags=re.MULTILINE)
     assert first.split() == ["".join(sorted(first.strip()))]  # it rises, and ends with the decision
     assert set(second.strip()) == {BARS[0]}
-    assert "▸ 2.0 s p(error) 0.50 repair: p(error) stayed above 0.33 for 0.3 s" in flat(ended.out)
+    assert "▸ 3.0 s p(error) 0.70 repair: p(error) stayed above 0.60 for 0.3 s" in flat(ended.out)
     assert "says “Sorry, did I get that wrong? Could I hear it once again?”" in flat(ended.out)
     assert "repaired: what came after was fine" in ended.out
 
@@ -60,7 +60,7 @@ def test_a_face_that_is_not_there_is_drawn_as_such() -> None:
 
 def test_a_stream_is_played_at_its_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(run_voice.time, "sleep", slept.append)
+    monkeypatch.setattr("merchgraph.cli.run_voice.time.sleep", slept.append)
     found = run(turn(0.1))
     terminal = Console(file=io.StringIO(), width=80, force_terminal=True)
     run_voice.show(found, terminal, speed=2.0)
@@ -106,9 +106,11 @@ def test_a_mistake_is_one_sentence(
 
 
 def test_a_stream_without_a_detector_is_told_how_to_make_one(
-    typed: Command, sentence: Callable[[Ended], str], tmp_path: Path
+    typed: Command, tmp_path: Path
 ) -> None:
     file = tmp_path / "face.csv"
     file.write_text("time,AU06_r\n0,1\n0.1,1\n", encoding="utf-8")
-    told = sentence(typed("run", "voice", *READY, "--features", str(file)))
-    assert "merchgraph train reactions" in told
+    ended = typed("run", "voice", *READY, "--features", str(file))
+    assert ended.code == 2
+    assert ended.err.startswith("error: There is no model at ")
+    assert "merchgraph train reactions" in ended.err

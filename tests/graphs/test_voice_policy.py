@@ -61,7 +61,17 @@ def test_a_dearer_error_never_makes_a_repair_less_likely(levels: list[float], ra
         assert come(*levels, cost_ratio=ratio, margin=0).action == "repair"
 
 
-def test_a_repair_waits_until_p_has_stayed_above() -> None:
+def test_a_likely_error_waits_for_the_end_and_a_very_likely_one_does_not() -> None:
+    likely = come(*[0.45] * 16)
+    assert (likely.action, likely.at, likely.why) == ("repair", 4.0, "p(error) is above 0.33")
+    very = come(*[0.7] * 16)
+    assert (very.action, very.at) == ("repair", 0.75)
+    assert come(*[0.7] * 16, early=1).at == 4.0
+    # a moment above the threshold is no reason, where all that is seen says otherwise
+    assert come(*[0.45] * 12, *[CALM] * 4).action == "fine"
+
+
+def test_an_early_repair_waits_until_p_has_stayed_above() -> None:
     found = come(*[CALM] * 4, *[SURE] * 12, hold_s=0.5)
     assert (found.action, found.at) == ("repair", 1.75)  # above since 1.25 s
     assert come(*[CALM, SURE] * 7, CALM, CALM, hold_s=0.25).action == "fine"
