@@ -28,6 +28,7 @@ from pydantic import BaseModel, ValidationError
 
 from merchgraph.runtime.errors import DataError, SetupError
 from merchgraph.runtime.settings import settings
+from merchgraph.tools.data.shops import BUILT_IN
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 Tensors = Mapping[str, NDArray[Any]]
@@ -49,7 +50,8 @@ def home(tool: str, shop: str, before: datetime | None = None) -> Path:
 def command(tool: str, shop: str, before: datetime | None = None) -> str:
     """What makes the model of `home`."""
     end = "" if before is None else f" --before {before.isoformat()}"
-    return f"merchgraph train {tool} --data {quoted(shop)}{end}"
+    data = shop if shop in BUILT_IN else f"the mapping file of {shop}"
+    return f"merchgraph train {tool} --data {quoted(data)}{end}"
 
 
 def save(folder: Path, tensors: Tensors, config: BaseModel, card: str) -> None:

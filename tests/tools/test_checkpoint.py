@@ -87,9 +87,10 @@ def test_a_model_is_kept_by_tool_and_shop() -> None:
     )  # fmt: skip
     cut = datetime(2017, 11, 20, 8)
     assert home("gmvo", "shop", cut).name == "shop@2017-11-20T08%3A00%3A00"
-    assert command("gmvo", "shop", cut) == (
-        "merchgraph train gmvo --data shop --before 2017-11-20T08:00:00"
+    assert command("gmvo", "online_retail", cut) == (
+        "merchgraph train gmvo --data online_retail --before 2017-11-20T08:00:00"
     )
+    assert command("gmvo", "tea") == "merchgraph train gmvo --data 'the mapping file of tea'"
     assert home("gmvo", "../etc").parts[-2:] == ("gmvo", "..%2Fetc")
 
 
