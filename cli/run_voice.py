@@ -62,18 +62,15 @@ def voice(
 ) -> None:
     """See when a voice assistant erred, and repair it: observe, estimate, decide, choose, write, say."""
     console = Console(quiet=as_json)
-    console.print(Text.assemble(("Voice repair", "bold"), plain(_about(features))))
-    fields: dict[str, Any] = {}
-    if features is not None:
-        turn = {"asked": asked, "answered": answered, "options": option or [], "at": at}
-        fields = {"features": str(features), "turns": [turn]}
-    elif detector is not None or option or at:
+    told = " over a built-in example" if features is None else f" over {features}"
+    console.print(Text.assemble(("Voice repair", "bold"), plain(told)))
+    turn = {"asked": asked, "answered": answered, "options": option or [], "at": at}
+    if features is None and (detector or option or at):
         raise SetupError(
             "--detector, --option and --at are of a stream; name its CSV by --features."
         )
-    given: dict[str, Any] = {"model": model} if model else {}
-    if features is not None:
-        given["detector"] = str(detector or _trained())
+    fields, given = _stream(features, detector, turn) if features else ({}, {})
+    given |= {"model": model} if model else {}
     result = _run(fields, given | settings_of(pairs), record, console)
     show(result, console, speed=speed)
     recorded_in(record, console)
@@ -81,8 +78,11 @@ def voice(
         typer.echo(result.model_dump_json(indent=2))
 
 
-def _about(features: Path | None) -> str:
-    return " over a built-in example" if features is None else f" over {features}"
+def _stream(
+    features: Path, detector: Path | None, turn: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Request and settings of a stream."""
+    return {"features": str(features), "turns": [turn]}, {"detector": str(detector or _trained())}
 
 
 def _trained() -> Path:
@@ -171,7 +171,7 @@ def _drawn(decision: Decision, until: float) -> Group:
         bars.append_text(
             Text(" ") if stale or last is None else _bar(last.p_error, decision.threshold)
         )
-    ruler = f"  {look.start:g} s".ljust(CELLS - 6) + f"{look.end:g} s".rjust(8)
+    ruler = f"  {look.start:.1f} s".ljust(CELLS - 6) + f"{look.end:.1f} s".rjust(8)
     return Group(bars, Text(ruler, "dim"))
 
 

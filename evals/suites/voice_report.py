@@ -121,11 +121,11 @@ class VoiceReport(BaseModel):
 
     def _about_costs(self) -> str:
         best = 1 / (1 + self.params["cost_ratio"])
-        never = self.params["cost_ratio"] * self.params["person"]["errors"]
+        errors = self.params["person"]["errors"]
         return (
-            f"Cost of one answer by the threshold of p(error): n = {self.answers:,} answers; never to repair costs "
-            f"{never:.2f} in the long run, always {1 - self.params['person']['errors']:.2f}; the costs "
-            f"put the threshold at {best:.2f}"
+            f"Cost of one answer by the threshold of p(error): n = {self.answers:,} answers; never to "
+            f"repair costs {self.params['cost_ratio'] * errors:.2f} in the long run, always "
+            f"{1 - errors:.2f}; the costs put the threshold at {best:.2f}"
         )
 
     def _table(self, names: Sequence[str]) -> RenderableType:

@@ -58,7 +58,7 @@ def test_a_walk_means_what_it_says_at_every_moment() -> None:
 def chance(**changed: Any) -> Luck:
     """A dialogue whose first answer is misheard, and where all that can help helps."""
     made = luck(Person(), 16, (0, 0))
-    told = {"trouble": "misheard", "wrong": True, "options": False, "helped": np.zeros(6),
+    told: dict[str, Any] = {"trouble": "misheard", "wrong": True, "options": False, "helped": np.zeros(6),
             "corrected": np.ones(6), "stayed": np.zeros(6)}  # fmt: skip
     return made._replace(**(told | changed))
 
