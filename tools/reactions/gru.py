@@ -29,9 +29,9 @@ class Gru:
         decay: of the weights.
     """
 
-    width: int = 16
-    epochs: int = 60
-    rate: float = 0.01
+    width: int = 8
+    epochs: int = 40
+    rate: float = 0.02
     decay: float = 1e-2
     seed: int = 0
 

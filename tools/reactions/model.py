@@ -33,7 +33,7 @@ from merchgraph.tools.reactions.windows import Floats
 
 LIMIT = 0.30
 """|corr| with a clue from which a summary is dropped."""
-FOLDS = 5
+FOLDS = 4
 FAMILIES = {
     "smile": r"AU(06|12|14|25)_r|mouth(Smile|Dimple).*|cheek.*",
     "brow and lid": r"AU(01|02|04|05|07)_r|brow.*|eye(Wide|Squint).*",

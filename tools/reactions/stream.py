@@ -148,7 +148,7 @@ class Detector:
         bins = np.stack(self._watch.bins)
         if len(bins) < WIDE:
             return None, STARTS
-        seen = ~np.isnan(bins).all(1)
+        seen = np.asarray(~np.isnan(bins).all(1))
         shares = windows(seen[:, None].astype(np.float64))[..., 0].mean(1)
         enough = np.atleast_1d(shares >= LEAST_SEEN)
         if not enough[-1] or not seen[-2:].any():

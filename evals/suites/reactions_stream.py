@@ -1,0 +1,111 @@
+"""The detector as it runs: each person's clips as one stream, judged by a detector of the other people.
+
+heard = streamed(clips)         # one per clip
+recovery(heard, planted)        # found, false alarms, seconds after the planted reaction began
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean, median
+from typing import NamedTuple
+
+from merchgraph.evals.suites.reactions_metrics import Scored
+from merchgraph.evals.tables import Cell
+from merchgraph.tools.reactions.data import Clip, Clips
+from merchgraph.tools.reactions.made import Planted
+from merchgraph.tools.reactions.stream import Detector
+from merchgraph.tools.reactions.train import BETWEEN_S, fit_detector
+
+THRESHOLD = 0.5
+
+
+class Heard(NamedTuple):
+    """What a detector said during one clip.
+
+    Attributes:
+        p: highest probability of an error, 0 where it always abstained.
+        at: seconds into the clip when it first was over the threshold; None if never.
+        blind: share of frames without a reading.
+    """
+
+    clip: Clip
+    p: float
+    at: float | None
+    blind: float
+
+
+def streamed(
+    clips: Clips,
+    *,
+    threshold: float = THRESHOLD,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Heard]:
+    """All clips, each person by a detector that was fitted to the others."""
+    found: list[Heard] = []
+    for done, person in enumerate(clips.people, start=1):
+        others = [other for other in clips.people if other != person]
+        detector, begin = fit_detector(clips.of(*others)), 0.0
+        for clip in clips.of(person).clips:
+            detector.reset()
+            found.append(_heard(clips, clip, detector, begin, threshold))
+            begin += clip.seconds + BETWEEN_S
+        if progress:
+            progress(done, len(clips.people))
+    return found
+
+
+def _heard(clips: Clips, clip: Clip, detector: Detector, begin: float, threshold: float) -> Heard:
+    readings = [detector.see(frame) for frame in clips.frames(clip, begin)]
+    said = [(reading.time - begin, reading.p_error) for reading in readings]
+    known = [(time, p) for time, p in said if p is not None]
+    return Heard(
+        clip=clip,
+        p=max((p for _, p in known), default=0.0),
+        at=next((time for time, p in known if p >= threshold), None),
+        blind=1 - len(known) / max(1, len(readings)),
+    )
+
+
+def scored(heard: Sequence[Heard]) -> Scored:
+    """Errors against correct answers, by the highest probability of each clip."""
+    return Scored.of(
+        [each.p for each in heard],
+        [each.clip.label == "error" for each in heard],
+        [each.clip.person for each in heard],
+    )
+
+
+RECOVERY = ("found", "false alarms", "s after it began", "share of clip", "no reading")
+
+
+def recovery(heard: Sequence[Heard], planted: Mapping[str, Planted | None]) -> list[Cell]:
+    """The cells under `RECOVERY`; the times are medians over the errors that were found."""
+    errors = [each for each in heard if each.clip.label == "error"]
+    correct = [each for each in heard if each.clip.label == "correct"]
+    hits = [each for each in errors if each.at is not None]
+    late = [each.at - reaction.begin for each in hits
+            if each.at is not None and (reaction := planted.get(each.clip.name))]  # fmt: skip
+    shares = [each.at / each.clip.seconds for each in hits if each.at is not None]
+    return [
+        len(hits) / len(errors),
+        sum(each.at is not None for each in correct) / len(correct),
+        median(late) if late else None,
+        median(shares) if shares else None,
+        fmean(each.blind for each in heard),
+    ]
+
+
+PEOPLE = ("clips", "AUC", "found", "false alarms", "no reading")
+
+
+def by_person(heard: Sequence[Heard]) -> list[list[Cell]]:
+    """A row per person; see `PEOPLE`."""
+    rows: list[list[Cell]] = []
+    for person in dict.fromkeys(each.clip.person for each in heard):
+        own = [each for each in heard if each.clip.person == person]
+        errors = {each.clip.label == "error" for each in own}
+        auc = scored(own).means()["AUC"].mean if len(errors) == 2 else None
+        found, alarms, _, _, blind = recovery(own, {}) if len(errors) == 2 else [None] * 5
+        rows.append([person, len(own), auc, found, alarms, blind])
+    return rows
