@@ -95,19 +95,13 @@ def _run(
     fields: dict[str, Any], given: dict[str, Any], record: Path | None, console: Console
 ) -> Result:
     # imported after the first line is on the screen, since LangGraph takes a second
-    from merchgraph.cli import live
     from merchgraph.graphs import voice_repair as graph
     from merchgraph.graphs.front import checked
     from merchgraph.runtime.recording import recorded
 
     request, context = checked(graph.Request, fields), checked(graph.Context, given)
-    with recorded(record) if record else nullcontext():
-        return live.follow(
-            graph.graph,
-            console,
-            lambda watch: graph.arun(request, context, watch=watch),
-            fan_out={},
-        )
+    with recorded(record) if record else nullcontext(), console.status("watching and wording"):
+        return graph.run(request, context)
 
 
 def show(result: Result, console: Console, *, speed: float = 0.0) -> None:

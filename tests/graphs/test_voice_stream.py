@@ -12,7 +12,10 @@ from merchgraph.graphs import voice_repair, voice_repair_look
 from merchgraph.graphs.voice_repair import Context, Request, Result, Turn
 from merchgraph.runtime.errors import DataError, SetupError, ToolError
 from merchgraph.runtime.recording import recorded, replayed
-from merchgraph.tools.reactions.stream import Frame, Reading
+from merchgraph.tools.reactions.config import Config
+from merchgraph.tools.reactions.made import Made, made
+from merchgraph.tools.reactions.stream import Detector, Frame, Reading
+from merchgraph.tools.reactions.train import train
 from tests.graphs.voice_exchange import ASKED, RIGHT, WRONG, actions, kinds
 
 
@@ -172,3 +175,29 @@ def test_a_recorded_exchange_replays_without_file_and_detector_and_holds_no_face
         )
     assert "p_error" in kept
     assert "brow" not in kept
+
+
+def test_the_detector_that_is_trained_here_repairs_planted_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(voice_repair_look, "Detector", Detector)
+    told = Made(people=8, clips=8, expressiveness=4.0, seed=1)
+    train(made(told)[0], Config(), tmp_path / "model")
+    others, _ = made(told.model_copy(update={"people": 1, "seed": 2}))
+    lines, turns, begin = [",".join(["time", *others.features])], [], 0.0
+    for clip in others.clips:
+        answered = f"{clip.name} {clip.label}"
+        turns.append(Turn(asked="A request", answered=answered, at=begin))
+        for frame in others.frames(clip, begin):
+            cells = [f"{frame.values.get(name, float('nan')):.4f}" for name in others.features]
+            lines.append(",".join([f"{frame.time:.3f}", *cells]))
+        begin += clip.seconds + 1
+    file = tmp_path / "face.csv"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    context = Context(model="none", detector=str(tmp_path / "model"), repairs=3)
+    doubted = []
+    for turn in turns:  # each answer is an exchange of its own
+        found = voice_repair.run(Request(turns=[turn], features=str(file)), context)
+        doubted.append((turn.answered.endswith("error"), bool(found.repairs)))
+    assert sum(repaired for error, repaired in doubted if error) >= 3
+    assert sum(repaired for error, repaired in doubted if not error) <= 1
