@@ -112,6 +112,11 @@ class Row(NamedTuple):
     end: float
     label: str
 
+    @property
+    def name(self) -> str:
+        """Of its `Clip`, and of its ratings: a file may hold several."""
+        return f"{self.clip}@{self.start:g}"
+
 
 def read_clips(folder: Path) -> Clips:
     """The labelled clips of a folder.
@@ -189,7 +194,7 @@ def forget(folder: Path, person: str) -> list[Path]:
             file.unlink()
         for table in TABLES:
             if (folder / table).is_file():
-                _without(folder / table, clips)
+                _without(folder / table, clips | {row.name for row in rows if row.clip in clips})
     except OSError as error:
         raise SetupError(
             f"{person!r} cannot be deleted from {str(folder)!r} ({error}); the same command goes on."
@@ -250,7 +255,7 @@ def _clip(row: Row, n: int, stream: list[Frame], features: Sequence[str], folder
         )
     span = max(stream[-1].time - stream[0].time, row.end - row.start)
     return Clip(
-        name=f"{row.clip}@{row.start:g}",
+        name=row.name,
         person=row.person,
         label=row.label,
         times=np.array([frame.time for frame in inside]) - row.start,
