@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from merchgraph.graphs import voice_repair
 from merchgraph.graphs.voice_repair import Context, Request, build
 from merchgraph.runtime.errors import BudgetError, EndpointError, SetupError
+from merchgraph.runtime.recording import recorded, replayed
 from merchgraph.runtime.scripted import Always, scripted
 from tests.graphs.voice_exchange import (
     ASKED,
@@ -61,6 +65,29 @@ def test_the_same_wrong_answer_goes_to_a_person_and_is_not_repaired_again() -> N
     assert kinds(found) == ["ask again", "hand over"]
     things = [(repair.thing, repair.kind) for repair in found.repairs]
     assert len(set(things)) == len(things)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    told=st.lists(
+        st.tuples(st.sampled_from([GOOD, 0.33, BAD, None]), st.sampled_from("abc"), st.booleans()),
+        min_size=1, max_size=8,
+    ),
+    most=st.integers(1, 3),
+)  # fmt: skip
+def test_nothing_is_repaired_twice_whatever_happens(
+    told: list[tuple[float | None, str, bool]], most: int
+) -> None:
+    turns = [turn(p, name, options=OPTIONS if many else []) for p, name, many in told]
+    found = run(*turns, repairs=most)
+    own = [repair for repair in found.repairs if repair.kind != "hand over"]
+    assert len({repair.thing for repair in own}) == len(own) <= most
+    assert len(set(kinds(found))) == len(kinds(found))
+    assert len({repair.line for repair in found.repairs}) == len(found.repairs)
+    assert found.person_needed == ("hand over" in kinds(found))
+    assert all(
+        decision.p_error != GOOD for decision in found.decisions if decision.action == "repair"
+    )
 
 
 def test_an_unsure_look_is_followed_by_one_more_of_twice_the_length() -> None:
@@ -147,8 +174,8 @@ async def test_in_a_thread_the_run_waits_for_the_turn_that_a_repair_brings() -> 
     config: Any = {"configurable": {"thread_id": "1"}}
     context = Context(model="none")
 
-    async def go(given: Any) -> Any:
-        return await waiting.ainvoke(given, config, context=context)
+    async def go(command: Any) -> Any:
+        return await waiting.ainvoke(command, config, context=context)
 
     state = await go({"turns": [turn(BAD).model_dump()]})
     (stop,) = state["__interrupt__"]
@@ -169,14 +196,14 @@ async def test_in_a_thread_the_run_waits_for_the_turn_that_a_repair_brings() -> 
 async def test_a_thread_that_runs_again_does_not_repair_the_same_thing_again() -> None:
     waiting = build().compile(checkpointer=InMemorySaver())
     config: Any = {"configurable": {"thread_id": "1"}}
-    told = []
+    said = []
     for _ in range(3):
-        given: Any = {"turns": [turn(BAD), turn(GOOD, RIGHT)]}
-        state = await waiting.ainvoke(given, config, context=Context(model="none"))
+        told: Any = {"turns": [turn(BAD), turn(GOOD, RIGHT)]}
+        state = await waiting.ainvoke(told, config, context=Context(model="none"))
         if state.get("__interrupt__"):
             state = await waiting.ainvoke(Command(resume=""), config, context=Context(model="none"))
-        told.append([repair.kind for repair in state["repairs"]])
-    assert told == [["ask again"], ["hand over"], []]
+        said.append([repair.kind for repair in state["repairs"]])
+    assert said == [["ask again"], ["hand over"], []]
     assert state["person_needed"]
 
 
@@ -190,8 +217,8 @@ NO_TURNS: list[tuple[Any, str]] = [
 async def test_what_is_no_turn_is_asked_for_again_and_nothing_ends_the_wait() -> None:
     waiting = build().compile(checkpointer=InMemorySaver())
     config: Any = {"configurable": {"thread_id": "1"}}
-    given: Any = {"turns": [turn(BAD)]}
-    await waiting.ainvoke(given, config, context=Context(model="none"))
+    told: Any = {"turns": [turn(BAD)]}
+    await waiting.ainvoke(told, config, context=Context(model="none"))
     for answer, fault in NO_TURNS:
         state = await waiting.ainvoke(Command(resume=answer), config, context=Context(model="none"))
         (stop,) = state["__interrupt__"]
@@ -233,3 +260,14 @@ def test_a_run_of_most_turns_stays_within_its_steps() -> None:
     unsure = [turn([0.33] * 40, f"Answer {n}") for n in range(12)]
     found = run(*unsure)
     assert actions(found) == ["unsure"] * 24
+
+
+def test_a_dialogue_that_a_model_worded_replays_without_it(tmp_path: Path) -> None:
+    exchange = [turn(BAD), turn(BAD, "Another", options=OPTIONS), turn(GOOD, RIGHT)]
+    offer = "Sorry, was it a timer for ten minutes, or an alarm for ten?"
+    script: Any = {"repair": [f'{{"line": "{line}"}}' for line in (LINE, offer)]}
+    with scripted(script, name="once") as model, recorded(tmp_path / "t.jsonl.zst"):
+        first = run(*exchange, model=model)
+    assert [repair.line for repair in first.repairs] == [LINE, offer]
+    with replayed(tmp_path / "t.jsonl.zst"):
+        assert run(*exchange, model="scripted/once") == first
