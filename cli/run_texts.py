@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
 from pydantic import BaseModel
@@ -35,6 +35,12 @@ def carts(
         str | None, typer.Option(help="Title this item and what is bought together with it.")
     ] = None,
     size: Size = None,
+    near: Annotated[
+        str,
+        typer.Option(
+            help="Around the seed item: co-purchase, or by a trained tool complement or similar."
+        ),
+    ] = "co-purchase",
     model: Model = None,
     data: Data = "complete_journey",
     pairs: Pairs = None,
@@ -55,7 +61,7 @@ def carts(
     endpoint(context.model)  # a wrong name is said before the shop is read
     requests = [
         checked(graph.Request, {"items": list(one.items), "name": one.id})
-        for one in _modules(context.data, module, seed_item, size)
+        for one in _modules(context.data, module, _Seed(seed_item, size, near))
     ]
     with _recording(record):
         for number, request in enumerate(requests, start=1):
@@ -77,17 +83,30 @@ def _texts(state: dict[str, Any]) -> int:
     return len(distinct(state.get("goods", [])))
 
 
-def _modules(data: str, file: Path | None, seed_item: str | None, size: int | None) -> list[Module]:
+class _Seed(NamedTuple):
+    """What a module is made around."""
+
+    item: str | None
+    size: int | None
+    near: str
+
+
+def _modules(data: str, file: Path | None, seed: _Seed) -> list[Module]:
     """The modules to be titled, whose items the shop has."""
     from merchgraph.tools.data.shops import shop
-    from merchgraph.tools.modules import around, read_modules
+    from merchgraph.tools.modules import NEAR, around, read_modules
 
-    if (file is None) == (seed_item is None):
+    if (file is None) == (seed.item is None):
         raise SetupError("Which items? Give --module FILE or --seed-item ID, one of the two.")
-    if seed_item is not None:
-        return [around(shop(data), seed_item, SIZE if size is None else size)]
-    if size is not None:
-        raise SetupError(f"--size {size} is for --seed-item; a file's sets are taken as they are.")
+    near = next((one for one in NEAR if one == seed.near), None)
+    if near is None:
+        raise SetupError(f"--near is {seed.near!r}; expected {', '.join(NEAR)}.")
+    if seed.item is not None:
+        return [around(shop(data), seed.item, SIZE if seed.size is None else seed.size, near)]
+    if seed.size is not None:
+        raise SetupError(
+            f"--size {seed.size} is for --seed-item; a file's sets are taken as they are."
+        )
     found = read_modules(file) if file else []
     for one in found:  # a mistake in the last one is said before the first one is titled
         shop(data).items.get(one.items)

@@ -15,6 +15,8 @@ Kinds of those made here:
     price band    items of one category (of its path the last level left out) and nearly one price
     mixed         items of two or three departments' categories: no title is true of all
 
+Of the kinds `complement` and `similar`, and around an item, trained tools say what is near.
+
 Items of one text look the same to a title, and half of The Complete Journey's texts are not distinct, so
 of each text a module has one item.
 """
@@ -30,13 +32,17 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from merchgraph.runtime.errors import DataError, SetupError
-from merchgraph.tools.contract import fitted
+from merchgraph.tools.contract import Past, fitted
 from merchgraph.tools.copurchase import CoPurchase
 from merchgraph.tools.data.checks import ROW, as_text, nearest, quoted, reject, reject_blank
 from merchgraph.tools.data.tables import Shop
+from merchgraph.tools.trained import ToolName, trained
 
-Kind = Literal["co-purchase", "price band", "mixed"]
+Near = Literal["co-purchase", "complement", "similar"]
+Kind = Literal[Near, "price band", "mixed"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+NEAR: tuple[Near, ...] = get_args(Near)
+TOOLS: dict[Near, ToolName] = {"complement": "complement", "similar": "gmvo"}
 COLUMNS = {"set": ("set", "set id", "set_id"), "item": ("item", "item id", "item_id")}
 MOST_ITEMS = 50
 BAND = 1.5  # prices of a band are at most so many times apart from the middle one, either way
@@ -86,19 +92,27 @@ def modules(store: Shop, kind: Kind, *, count: int, size: int, seed: int = 0) ->
     )
 
 
-def around(store: Shop, item: str, size: int) -> Module:
-    """The module of an item and what is bought together with it; its category fills up.
+def around(store: Shop, item: str, size: int, near: Near = "co-purchase") -> Module:
+    """The module of an item and what is near it; its category fills up.
+
+    Args:
+        store: the shop.
+        item: comes first.
+        size: 1 to 50 items.
+        near: bought together with it, completing a basket with it, or taken in place of it; the last
+            two are trained.
 
     Raises:
-        SetupError: an unknown item, or a size that is not 1 to 50.
+        SetupError: an unknown item, a size that is not 1 to 50, or a model that was not trained.
     """
     if not 1 <= size <= MOST_ITEMS:
         raise SetupError(f"A module of {size} items was asked for; give 1 to {MOST_ITEMS}.")
     text, shelf = store.items.row(item).text, _Shelf(store)
     mates = _of_category(shelf, item) if shelf.category.get(item) else []
-    near = [one for one in (*shelf.neighbours(item, size), *mates) if shelf.text.get(one) != text]
-    items = (item, *shelf.unlike(near, size - 1)) if size > 1 else (item,)
-    return Module(id=f"around {item}", kind="co-purchase", items=items)
+    first = shelf.neighbours(item, size, near)
+    others = [one for one in (*first, *mates) if shelf.text.get(one) != text]
+    items = (item, *shelf.unlike(others, size - 1)) if size > 1 else (item,)
+    return Module(id=f"around {item}", kind=near, items=items)
 
 
 def read_modules(path: Path) -> list[Module]:
@@ -196,9 +210,12 @@ class _Shelf:
         often = self.frame.filter(pl.col("sold") >= LEAST_SOLD)
         return (self.frame if often.is_empty() else often)["item"].to_list()
 
-    def neighbours(self, item: str, size: int) -> list[str]:
-        """What is bought together with an item more than once, nearest first."""
-        return fitted(_more_than_once, self.store).neighbours(item, 4 * size).items
+    def neighbours(self, item: str, size: int, near: Near) -> list[str]:
+        """What is bought with an item more than once, or what a trained tool says; nearest first."""
+        if near == "co-purchase":
+            return fitted(_more_than_once, self.store).neighbours(item, 4 * size).items
+        (ranking,) = trained(TOOLS[near], self.store).recommend([Past(session=[item])], 4 * size)
+        return ranking.items
 
     def unlike(self, items: Iterable[str], size: int, beside: Iterable[str] = ()) -> list[str]:
         """The first items of so many different texts; those not for sale are left out.
@@ -229,10 +246,10 @@ def _made(shelf: _Shelf, kind: Kind, size: int, dice: random.Random) -> Iterator
         yield from _mixed(shelf, seeds, size, dice)
         return
     for seed in seeds:
-        if kind == "co-purchase":
-            yield shelf.unlike([seed, *shelf.neighbours(seed, size)], size)
-        else:
+        if kind == "price band":
             yield _band(shelf, seed, size)
+        else:
+            yield shelf.unlike([seed, *shelf.neighbours(seed, size, kind)], size)
 
 
 def _band(shelf: _Shelf, seed: str, size: int) -> list[str]:

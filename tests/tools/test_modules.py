@@ -10,6 +10,9 @@ import polars as pl
 import pytest
 
 from merchgraph.runtime.errors import DataError, SetupError
+from merchgraph.runtime.settings import use_settings
+from merchgraph.tools.checkpoint import home
+from merchgraph.tools.complement.train import train
 from merchgraph.tools.data.tables import Events, Items, Shop
 from merchgraph.tools.modules import (
     BAND,
@@ -20,6 +23,7 @@ from merchgraph.tools.modules import (
     modules,
     read_modules,
 )
+from tests.tools.complement.planted import QUICK
 
 KINDS_OF = {"Bread": "Bakery", "Cake": "Bakery", "Milk": "Dairy", "Soap": "Home", "Mop": "Home"}
 EACH = 12
@@ -53,7 +57,10 @@ def store() -> Shop:
     return Shop("toy", Items(pl.DataFrame(rows)), Events(pl.DataFrame(log)))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+UNTRAINED = [kind for kind in KINDS if kind not in ("complement", "similar")]
+
+
+@pytest.mark.parametrize("kind", UNTRAINED)
 def test_modules_are_different_and_have_distinct_texts_of_things_for_sale(
     store: Shop, kind: Kind
 ) -> None:
@@ -68,7 +75,7 @@ def test_modules_are_different_and_have_distinct_texts_of_things_for_sale(
         assert not {f"{name.lower()}{EACH - 1}" for name in KINDS_OF} & set(module.items)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", UNTRAINED)
 def test_the_seed_decides(store: Shop, kind: Kind) -> None:
     one, same, other = (modules(store, kind, count=3, size=3, seed=s) for s in (1, 1, 2))
     assert one == same != other
@@ -134,6 +141,19 @@ def test_a_module_around_an_item_begins_with_it(store: Shop) -> None:
     assert len(found.items) == 5
     assert len({item.text for item in store.items.get(found.items)}) == 5
     assert around(store, "milk3", 1).items == ("milk3",)
+
+
+def test_a_trained_tool_says_what_is_near(store: Shop, tmp_path: Path) -> None:
+    with use_settings(cache=tmp_path):
+        with pytest.raises(SetupError, match="merchgraph train complement"):
+            around(store, "bread0", 4, "complement")
+        train(store, QUICK, home("complement", store.name))
+        found = around(store, "bread0", 4, "complement")
+        made = modules(store, "complement", count=2, size=4, seed=1)
+    assert found.items[0] == "bread0"
+    assert (found.kind, len(found.items)) == ("complement", 4)
+    assert all(item.startswith("bread") for item in found.items)
+    assert [(one.kind, len(set(one.items))) for one in made] == [("complement", 4)] * 2
 
 
 def test_an_item_that_is_not_for_sale_can_have_a_module_too(store: Shop) -> None:
