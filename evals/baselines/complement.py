@@ -60,7 +60,7 @@ def pmi(log: Log) -> Scorer:
     table = _baskets(log)
     together = (table.T.tocsr() @ table).tocoo()
     counts = log.counts.astype(np.float64)
-    chance = counts[together.row] * counts[together.col] / len(log.ends)
+    chance = counts[together.row] * counts[together.col] / (len(log.ends) - 1)
     values = np.maximum(np.log(together.data / chance), 0)
     together.data = values * together.data / (together.data + SHRINK)
     return _neighbours(together.tocsr(), 0.0)

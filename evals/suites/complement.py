@@ -111,8 +111,8 @@ def asked_of(store: Shop, limit: int) -> Asked:
             f"From {begin} on no basket of {store.name} holds 3 known items; give a longer log."
         )
     validation = split_at(early, begin - timedelta(days=config.days))
-    named = f"{store.name} {store.fingerprint}"
-    return Asked(named, Given(store.items, early, told), log, found, validation)
+    given = Given(store.items, early, told)
+    return Asked(store.name, store.fingerprint, given, log, found, validation)
 
 
 def report(

@@ -7,17 +7,18 @@ context tokens that do not hold the answer: brand, seller and price only.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from merchgraph.evals.extra import bench
 from merchgraph.evals.metrics.bootstrap import mean
-from merchgraph.evals.suites.complement_systems import LONG, SHORT, Asked, fitted
+from merchgraph.evals.suites.complement_systems import LONG, Asked, config_of, fitted
 from merchgraph.evals.tables import Cell, Table
-from merchgraph.tools.complement.config import Config
-from merchgraph.tools.complement.data import Log
+from merchgraph.tools.complement.config import Config, Source
+from merchgraph.tools.complement.data import Log, item_tokens
 from merchgraph.tools.complement.holdout import Case, placed
 from merchgraph.tools.complement.model import Model
 from merchgraph.tools.data.tables import Shop
@@ -28,7 +29,7 @@ FEWEST = 10
 GRID = (0.01, 0.1, 1.0, 10.0)
 HIDDEN = 0.1
 """Share of the items that are taken out of the log to be cold."""
-TOLD = ("brand", "seller", "price")
+TOLD: tuple[Source, ...] = ("brand", "seller", "price")
 Vectors = NDArray[np.floating]
 
 
@@ -37,17 +38,17 @@ def classified(store: Shop, asked: Asked, seed: int) -> Table | None:
     kinds = _kinds(store, asked.log)
     if not kinds:
         return None
-    runs: dict[str, dict[str, Any]] = {
-        "full": {**SHORT, "context": True, "tokens": TOLD},
-        "no user": {**LONG, "context": True, "tokens": TOLD},
-        "no context": {**SHORT, "context": False},
-        "items alone": dict(LONG),
-        "items alone, k = 2": {**LONG, "history": 2},
+    runs = {
+        "full": config_of(asked.shop, "full").with_(tokens=TOLD),
+        "no user": Config(**LONG).with_(context=True, tokens=TOLD),
+        "no context": config_of(asked.shop, "no context"),
+        "items alone": Config(**LONG),
+        "items alone, k = 2": Config(**LONG).with_(history=2),
     }
     rows: list[list[Cell]] = []
-    for name, settings in runs.items():
-        log = asked.log if "tokens" not in settings else _with_tokens(asked, settings["tokens"])
-        vectors = fitted(log, Config(**settings).with_(seed=seed)).item_in
+    told = _with_tokens(asked, TOLD)
+    for name, config in runs.items():
+        vectors = fitted(told, config.with_(seed=seed)).item_in
         rows.append([name, *(f1 for labels in kinds.values() for f1 in scored(vectors, labels))])
     heads = [f"{level}, {average}" for level in kinds for average in ("micro F1", "macro F1")]
     return Table(
@@ -160,14 +161,8 @@ def _kinds(store: Shop, log: Log) -> dict[str, list[str]]:
     return {name: labels for name, labels in kinds.items() if len(set(labels)) > 2}
 
 
-def _with_tokens(asked: Asked, sources: Any) -> Log:
+def _with_tokens(asked: Asked, sources: tuple[Source, ...]) -> Log:
     """The same log, told by other tokens."""
-    from dataclasses import replace
-
-    import polars as pl
-
-    from merchgraph.tools.complement.data import item_tokens
-
     order = pl.DataFrame({"item": asked.log.items})
     rows = order.join(asked.given.items.frame, on="item", how="left", maintain_order="left")
     return replace(asked.log, tokens=item_tokens(rows, sources))

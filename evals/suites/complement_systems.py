@@ -33,9 +33,18 @@ AT_ONCE = 250
 VERSION = 1
 """Part of a result's name; raise it when a system comes out otherwise."""
 LONG = {"user": False, "context": False, "epochs": 20, "rate": 0.15}
-SHORT = {"user": True, "user_dim": 64, "epochs": 5, "rate": 0.05}
-"""What each did best with on the validation days: without the user's term 20 passes, with it 5, since
+SHORT = {"user": True, "user_dim": 64, "epochs": 8, "rate": 0.05}
+"""What each did best with on the validation days: without the user's term 20 passes, with it fewer, since
 longer ones fit single households and lose popularity."""
+TUNED: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType({
+    "complete_journey": {"full": {"epochs": 5}},
+    "online_retail": {
+        "full": {"epochs": 10},
+        "no context": {"epochs": 20, "rate": 0.1},
+        "triple2vec": {"epochs": 20, "rate": 0.1},
+    },
+})  # fmt: skip
+"""Shop -> variant -> what its validation days changed of that."""
 SHIPPED = "shipped blend"
 
 
@@ -84,7 +93,7 @@ class Asked:
     """What is asked of every system.
 
     Attributes:
-        shop: name and fingerprint of the shop.
+        shop, fingerprint: of the data.
         given: catalogue, log and users' rows; the log ends before the test.
         log: of it.
         cases: of the test window.
@@ -92,6 +101,7 @@ class Asked:
     """
 
     shop: str
+    fingerprint: str
     given: Given
     log: Log
     cases: Sequence[Case]
@@ -101,7 +111,13 @@ class Asked:
     def key(self) -> str:
         """What a kept result depends on beside system and seed."""
         targets = [case.target for case in self.cases]
-        told = [VERSION, self.shop, len(self.log.rows), len(self.log.items), targets]
+        told = [
+            VERSION,
+            f"{self.shop} {self.fingerprint}",
+            len(self.log.rows),
+            len(self.log.items),
+            targets,
+        ]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
 
@@ -122,7 +138,7 @@ def gensim(asked: Asked, seed: int) -> Found:
 def trained(asked: Asked, name: str, seed: int) -> Found:
     """A variant of the model; that without users also gives the shipped blend."""
     variant = VARIANTS[name]
-    config = Config(**variant.settings).with_(seed=seed)
+    config = config_of(asked.shop, name).with_(seed=seed)
     model = fitted(asked.log, config)
     found = {
         system: ranked(partial(by_criterion, model, criterion), asked.cases)
@@ -131,6 +147,12 @@ def trained(asked: Asked, name: str, seed: int) -> Found:
     if name == "no user":
         found[SHIPPED] = ranked(blended(asked, model, config), asked.cases)
     return found
+
+
+def config_of(shop: str, name: str) -> Config:
+    """The settings of a variant on a shop."""
+    changes = TUNED.get(shop, {}).get(name, {})
+    return Config(**{**VARIANTS[name].settings, **changes})
 
 
 def fitted(log: Log, config: Config) -> Model:
@@ -199,7 +221,9 @@ def results(
 
 def _kept(asked: Asked, name: str, seed: int) -> Found:
     folder = settings().cache_dir / "complement" / asked.key
-    file = folder / f"{hashlib.sha256(_told(name).encode()).hexdigest()[:12]}-{seed}.npz"
+    file = (
+        folder / f"{hashlib.sha256(_told(asked.shop, name).encode()).hexdigest()[:12]}-{seed}.npz"
+    )
     if not file.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         _keep(file, _made(asked, name, seed))
@@ -208,10 +232,9 @@ def _kept(asked: Asked, name: str, seed: int) -> Found:
         return {name: Placed(kept[f"{name}/rank"], kept[f"{name}/auc"]) for name in systems}
 
 
-def _told(name: str) -> str:
+def _told(shop: str, name: str) -> str:
     """A system's name with its settings."""
-    variant = VARIANTS.get(name)
-    return f"{name} {Config(**variant.settings).model_dump_json() if variant else ''}"
+    return f"{name} {config_of(shop, name).model_dump_json() if name in VARIANTS else ''}"
 
 
 def _made(asked: Asked, name: str, seed: int) -> Found:

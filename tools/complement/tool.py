@@ -95,7 +95,7 @@ class Complement(Recommender):
         """(U, I) float64 — the shipped blend."""
         weights, found = self.learned.weights, np.zeros((len(pasts), len(self.items)))
         for row, past in zip(found, pasts, strict=True):
-            row[:] = weights @ self._signals.of(self._case(past))
+            row[:] = np.einsum("s,si->i", weights, self._signals.of(self._case(past)))
         return found
 
     def _case(self, past: Past) -> Case:

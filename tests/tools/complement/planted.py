@@ -27,21 +27,23 @@ def given(
     more: Sequence[str] = (),
     facts: Mapping[str, Mapping[str, str]] | None = None,
     users: int = 7,
+    hours: int = 1,
 ) -> Given:
-    """Baskets an hour apart, by `users` shoppers in turn.
+    """Baskets `hours` apart, by `users` shoppers in turn.
 
     Args:
         baskets: item ids.
         more: items of the catalogue that nobody bought.
         facts: column -> item -> text.
         users: how many there are.
+        hours: between two baskets.
     """
     ids = sorted({item for basket in baskets for item in basket} | {*more})
     columns: dict[str, list[Any]] = {"item": ids, "title": [f"The {item}" for item in ids]}
     for name, by_item in (facts or {}).items():
         columns[name] = [by_item.get(item) for item in ids]
     rows = [
-        (f"u{n % users}", f"s{n}", FIRST + timedelta(hours=n), "purchase", item)
+        (f"u{n % users}", f"s{n}", FIRST + timedelta(hours=n * hours), "purchase", item)
         for n, basket in enumerate(baskets)
         for item in basket
     ]
