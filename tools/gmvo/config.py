@@ -22,7 +22,7 @@ class Config(BaseModel):
     horizon_days: Annotated[
         float, Field(gt=0, description="Length of a window of targets, in days.")
     ] = 28.0
-    windows: Annotated[int, Field(ge=1, le=52, description="Windows to learn from.")] = 5
+    windows: Annotated[int, Field(ge=1, le=52, description="Windows to learn from.")] = 3
     text: Annotated[bool, Field(description="Whether texts are read, by the embedder.")] = True
 
     similar: Annotated[int, Field(ge=1, description="Least count of a similar edge.")] = 5
@@ -51,7 +51,7 @@ class Config(BaseModel):
     ] = "listwise"
     value: Annotated[
         float, Field(ge=0, le=1, description="Lambda: 0 trains for relevance, 1 for value.")
-    ] = 0.25
+    ] = 0.5
     gamma: Annotated[float, Field(ge=0, le=4, description="Power of the relative price.")] = 1.0
     temperature: Annotated[float, Field(gt=0, description="T of the expected value.")] = 1.0
     negatives: Annotated[

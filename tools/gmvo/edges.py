@@ -86,8 +86,9 @@ def information(pairs: Pairs, counts: Floats, smoothing: float) -> Floats:
     """(P,) float64 — log(n_ij n / ((n_i + k)(n_j + k))), -inf where n_ij is 0; digest section 3.3."""
     ends = np.bincount(pairs.target, counts, pairs.goods)[pairs.target]
     by_chance = (pairs.sums(counts) + smoothing) * (ends + smoothing)
+    lift = counts * counts.sum() / np.where(counts > 0, by_chance, 1)
     with np.errstate(divide="ignore"):
-        return np.asarray(np.log(counts * counts.sum() / by_chance), np.float64)
+        return np.asarray(np.log(lift), np.float64)
 
 
 def _capped(pairs: Pairs, kept: NDArray[np.bool_], weights: Floats, cap: int) -> Edges:

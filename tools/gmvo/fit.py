@@ -46,6 +46,8 @@ START = {"wallet": 0.4, "wallet, 12 weeks": 0.3, "switch, 12 weeks": 0.15,
 """First weights of the signals: the ranking of an untrained model."""
 WARM = 0.2
 """Part of the steps in which the learning rate rises."""
+SEEDS = 100_003
+"""Epochs have seeds of their own, so that a training that goes on draws what it would have drawn."""
 
 
 class Learnt(BaseModel):
@@ -99,9 +101,10 @@ def fit(
         progress: told after each epoch.
 
     Raises:
-        SetupError: the folder holds a training with other settings or data, or cannot be written.
+        SetupError: the folder holds a training with other settings or data, or cannot be written; or
+            there is no GPU, and the settings ask for one.
     """
-    device = torch.device(config.device)
+    device = _device(config)
     model.to(device)
     examples = [example(window, came, config, device) for window, came in windows if came.any()]
     if not examples:
@@ -150,9 +153,14 @@ def example(window: Window, came: Floats, config: Config, device: torch.device) 
     hard = np.where(together > 0, window.bought / np.maximum(together, 1), uniform)
     noise = config.negatives * (uniform + hard) / 2
     value = window.past.goods.relative[pairs.target]
+    # the list of a source that nobody left adds nothing to a loss
+    asked = torch.from_numpy(pairs.sums(came) > 0).to(device)
     here = graph(window, config, device)
-    rest = (torch.from_numpy(a.astype(np.float32)).to(device) for a in (came, value, noise))
-    return Example(here, Targets(here.source, *rest))
+    here = here._replace(
+        signals=here.signals[asked], source=here.source[asked], target=here.target[asked]
+    )
+    rest = [torch.from_numpy(a.astype(np.float32)).to(device) for a in (came, value, noise)]
+    return Example(here, Targets(here.source, *(column[asked] for column in rest)))
 
 
 def loss(scores: Tensor, targets: Targets, config: Config, goods: int) -> Tensor:
@@ -170,6 +178,14 @@ def loss(scores: Tensor, targets: Targets, config: Config, goods: int) -> Tensor
     return total
 
 
+def _device(config: Config) -> torch.device:
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise SetupError(
+            "The device is 'cuda', but torch sees no GPU here; take --preset cpu, or --set device=cpu."
+        )
+    return torch.device(config.device)
+
+
 def _epoch(
     model: nn.Module,
     optimiser: torch.optim.AdamW,
@@ -182,7 +198,7 @@ def _epoch(
     order = np.random.default_rng((config.seed, epoch)).permutation(len(examples))
     total, steps = 0.0, config.epochs * len(examples)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(hash((config.seed, epoch)) % 2**31)
+        torch.manual_seed(config.seed * SEEDS + epoch)
         for step, number in enumerate(order, start=epoch * len(examples)):
             here, targets = examples[number]
             for group in optimiser.param_groups:

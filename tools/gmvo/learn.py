@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.data.tables import Events, Items
 from merchgraph.tools.gmvo.config import Config
 from merchgraph.tools.gmvo.data import DAY_US, Floats, Goods, Log, Moves, goods, log, moves
@@ -133,8 +134,13 @@ def learn(
     Raises:
         SetupError: torch, torch_geometric or SciPy is not installed; see also `fit` of `fit.py`.
     """
-    from merchgraph.tools.gmvo.fit import fit, scorer, scores
-
+    try:
+        from merchgraph.tools.gmvo.fit import fit, scorer, scores
+    except ModuleNotFoundError as error:
+        raise SetupError(
+            f"Training needs the package {error.name!r}, which is not installed: "
+            f"pip install 'merchgraph[torch]'."
+        ) from error
     examples = []
     for window in told.windows(config):
         examples.append(window)

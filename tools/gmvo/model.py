@@ -171,10 +171,11 @@ def listwise(scores: Tensor, targets: Targets, weights: Tensor, goods: int) -> T
 def pointwise(scores: Tensor, targets: Targets, weights: Tensor, goods: int) -> Tensor:
     """L_rel (weights 1) and L_gmv of the digest: -sum g log p - sum over negatives g log(1 - p).
 
-    Negatives count by their expected number. Scores are corrected by the log of it, so that they too
-    tend to a log share. Since g weighs both sides of a pair, the optimum of a pair does not depend on it.
+    Negatives count by their expected number. A pair's odds are its share of the list over that number,
+    so that scores tend to a log share here, too. Since g weighs both sides of a pair, the optimum of a
+    pair does not depend on it: only what the model cannot fit gives way to the dearer pairs.
     """
-    logits = scores - targets.noise.log()
+    logits = log_softmax(scores, targets.source, goods) - targets.noise.log()
     of_source = scores.new_zeros(goods).index_add(0, targets.source, targets.wanted)
     negatives = targets.noise * of_source[targets.source]
     hit = targets.wanted * nn.functional.softplus(-logits)

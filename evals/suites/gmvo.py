@@ -1,0 +1,178 @@
+"""Similar items with a price: NDCG and value of what is shown, on real substitutions after a cut.
+
+    report = run(Params(), progress=tell)
+    console.print(report.terminal()); report.markdown(); report.model_dump_json()
+
+Everything is learned from the log before the cut, hyperparameters by a cut four weeks earlier
+(`--before 2017-10-30 --days 28`). Cases, metrics and what they cannot say: `gmvo_cases.py`; systems:
+`gmvo_systems.py`. Intervals draw households, 9,999 times; a trained system is the mean of its seeds, case
+by case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from merchgraph.evals.baselines.gmvo import RANKERS, priced, with_prior
+from merchgraph.evals.report import Report
+from merchgraph.evals.suites.gmvo_cases import Cases, Columns
+from merchgraph.evals.suites.gmvo_systems import Trained, Trainer, frontier, trained
+from merchgraph.evals.suites.gmvo_tables import Judged, report
+from merchgraph.runtime.errors import SetupError
+from merchgraph.tools.data.checks import quoted
+from merchgraph.tools.data.shops import shop
+from merchgraph.tools.data.tables import Shop
+from merchgraph.tools.gmvo.config import Config
+from merchgraph.tools.gmvo.learn import day_of, history
+
+Progress = Callable[[int, int], None]
+Telling = Callable[[str], Progress]
+POWERS = (0.25, 0.5, 1.0, 2.0)
+"""Of the price, for the frontier by hand."""
+
+
+class Params(BaseModel):
+    """What is compared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str = "complete_journey"
+    before: datetime | None = None
+    """The cut; None is `days` before the end of the log."""
+    days: Annotated[int, Field(ge=1)] = 35
+    """Length of the test, in days from the cut."""
+    seeds: Annotated[int, Field(ge=1, le=20)] = 3
+    losses: bool = True
+    """Whether the value losses are compared over lambda as well."""
+    systems: str = "all"
+    """"all", "baselines" (nothing is trained), or names with commas."""
+    config: Config = Config()
+    """Of the tool; the seed counts up from its own."""
+
+
+class Prepared(NamedTuple):
+    """What all systems share."""
+
+    cases: Cases
+    trainer: Trainer
+    before: datetime
+
+
+def run(params: Params | None = None, *, telling: Telling | None = None) -> Report:
+    """Compare the systems.
+
+    Args:
+        params: None is `Params()`.
+        telling: begins a stage, "windows" or "training", and gives what is told of its progress.
+
+    Raises:
+        SetupError: an unknown shop or system, a cut that leaves nothing, or a missing package.
+    """
+    params = params or Params()
+    chosen = _chosen(params)
+    begin = telling or (lambda stage: lambda done, total: None)
+    ready = prepare(shop(params.data), params, begin("windows"), train=bool(chosen))
+    cases, now = ready.cases, ready.cases.window
+    names = _names(params.systems, [*RANKERS])
+    judged = [
+        Judged(name, "", "baseline", [cases.judge(ranker(now))])
+        for name, ranker in RANKERS.items()
+        if name in names
+    ]
+    losses = frontier(params.config) if params.losses and params.systems == "all" else []
+    made = _trained(ready, [*chosen, *losses], params, begin("training"))
+    rest = [made[system.name] for system in losses] + (_by_hand(cases) if losses else [])
+    main = judged + [made[system.name] for system in chosen]
+    return report(params.model_dump(mode="json"), cases, main, rest, ready.before)
+
+
+def prepare(store: Shop, params: Params, tell: Progress, *, train: bool = True) -> Prepared:
+    """Cases and windows, as arrays.
+
+    Raises:
+        SetupError: the cut leaves nothing to learn from or to test on.
+    """
+    before = params.before or _cut(store, params.days)
+    told = history(store.items, store.events, params.config, day_of(before))
+    total = 1 + params.config.windows * train
+    now = told.at(told.end, params.config)
+    tell(1, total)
+    cases = Cases.of(now, told.moves, told.end + params.days)
+    windows = []
+    for window in told.windows(params.config) if train else ():
+        windows.append(window)
+        tell(1 + len(windows), total)
+    data = f"{store.name} {store.fingerprint} {before} {len(now.pairs)}"
+    return Prepared(cases, Trainer(data, windows, now), before)
+
+
+def _cut(store: Shop, days: int) -> datetime:
+    """So many days before the end of the log's last day."""
+    last = store.events.frame["time"].max()
+    if not isinstance(last, datetime):
+        raise SetupError(f"The log of {store.name} has no times to cut at.")
+    midnight = datetime(last.year, last.month, last.day) + timedelta(days=1)
+    return midnight - timedelta(days=days)
+
+
+def _trained(
+    ready: Prepared, systems: Sequence[Trained], params: Params, tell: Progress
+) -> dict[str, Judged]:
+    """Each system, by name; signals alone begin alike whatever the seed, so one is enough."""
+    seeds = [1 if one.config.parts == "signals" else params.seeds for one in systems]
+    done, made = 0, {}
+    # the tool comes first: what a stopped suite has kept is then what it is about
+    for system, count in sorted(
+        zip(systems, seeds, strict=True), key=lambda pair: pair[0].kind != "method"
+    ):
+        columns: list[Columns] = []
+        for seed in range(params.config.seed, params.config.seed + count):
+            columns.append(ready.cases.judge(ready.trainer.scores(system, seed)))
+            done += 1
+            tell(done, sum(seeds))
+        made[system.name] = Judged(system.name, system.about, system.kind, columns)
+    return made
+
+
+def _chosen(params: Params) -> list[Trained]:
+    """The trained systems that are asked for."""
+    every = trained(params.config)
+    names = _names(params.systems, [*RANKERS, *(system.name for system in every)])
+    return [system for system in every if system.name in names]
+
+
+def _names(asked: str, known: list[str]) -> list[str]:
+    """Names of systems.
+
+    Raises:
+        SetupError: a name that is not known, or none.
+    """
+    if asked == "all":
+        return known
+    if asked == "baselines":
+        return [*RANKERS]
+    names = [name.strip() for name in asked.split(",") if name.strip()]
+    every = [*RANKERS, *(system.name for system in trained(Config()))]
+    wrong = [name for name in names if name not in every]
+    if wrong or not names:
+        raise SetupError(
+            f"There is no system {wrong[0] if wrong else asked!r}; there are all, baselines, "
+            f"{quoted(every, most=len(every))}."
+        )
+    return names
+
+
+def _by_hand(cases: Cases) -> list[Judged]:
+    """S and the blend times powers of the price: a frontier without training."""
+    bases = {"S": with_prior, "blend": RANKERS["blend"]}
+    return [
+        Judged(f"{name} by hand, {power:g}", "", "baseline",
+               [cases.judge(priced(base, power)(cases.window).astype(np.float64))])
+        for name, base in bases.items()
+        for power in (0.0, *POWERS)
+    ]  # fmt: skip
