@@ -12,7 +12,7 @@ random, faces that tell something, the truth. All meet the same people with the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from itertools import count
 from typing import Annotated, Any, NamedTuple
@@ -20,18 +20,15 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from merchgraph.evals.suites.voice_costs import STEPS, THRESHOLDS, Answers
 from merchgraph.evals.suites.voice_faces import MADE, Watched, seen, walk, watched
-from merchgraph.evals.suites.voice_report import Costs, Spoken, VoiceReport, summary
+from merchgraph.evals.suites.voice_report import Spoken, VoiceReport, summary
 from merchgraph.evals.suites.voice_user import MOST_ANSWERS, Luck, Person, helps, luck
 from merchgraph.graphs import voice_repair_state as state
 from merchgraph.graphs.voice_repair import Context, Turn, build
-from merchgraph.graphs.voice_repair_policy import decided
-from merchgraph.graphs.voice_repair_state import Look, Seen
+from merchgraph.graphs.voice_repair_state import Seen
 from merchgraph.runtime.loop import run_sync
 
-STEPS = 16
-"""Readings of an answer: four a second."""
-THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 REFERENCE = "no detector"
 Faces = Callable[[Luck, int, bool], list[Seen]]
 """(the dialogue's luck, number of the answer, whether it is wrong) -> readings."""
@@ -76,10 +73,14 @@ def run(
         SetupError: the extra bench is not installed.
     """
     params = params or Params()
-    listed, notes = systems(params)
-    spoken = run_sync(_all(listed, params, progress))
+    made = {level: watched(level, params.seed) for level in params.expressiveness}
+    spoken = run_sync(_all(systems(params, made), params, progress))
+    answers = Answers(params.person.errors, params.cost_ratio, params.answers, params.seed)
+    costs = [answers.of_faces(auc) for auc in params.aucs]
+    costs += [answers.of_clips(_name(level), clips) for level, clips in made.items()]
+    notes = [_told(level, clips) for level, clips in made.items()]
     told = params.model_dump(mode="json") | {"thresholds": list(THRESHOLDS)}
-    return summary(spoken, thresholds(params), told, notes)
+    return summary(spoken, costs, told, notes)
 
 
 async def _all(
@@ -95,11 +96,16 @@ async def _all(
     return spoken
 
 
-def systems(params: Params) -> tuple[dict[str, System], list[str]]:
-    """The systems by name, and what is to be said of them."""
+def systems(params: Params, made: Mapping[float, Watched]) -> dict[str, System]:
+    """The systems by name.
+
+    Args:
+        params: what is simulated.
+        made: expressiveness -> made-up faces that our detector watched.
+    """
     context = Context(model="none", cost_ratio=params.cost_ratio)
-    middle = params.aucs[len(params.aucs) // 2]
-    often = _doubted(middle, params, context)
+    answers = Answers(params.person.errors, params.cost_ratio, 400, params.seed)
+    often = answers.doubted(params.aucs[len(params.aucs) // 2])
     found = {
         REFERENCE: System(partial(_steady, 0.0, 0.0), context),
         "every answer doubted": System(partial(_steady, 1.0, 1.0), context),
@@ -107,19 +113,23 @@ def systems(params: Params) -> tuple[dict[str, System], list[str]]:
     }
     for auc in params.aucs:
         found[f"faces of AUC {auc:g}"] = System(partial(_walking, auc, params), context)
-    notes = []
     corrected = context.model_copy(update={"error_share": params.person.errors})
-    for level in params.expressiveness:
-        clips = watched(level, params.seed)
-        name = f"our detector, faces of {level:g}"
-        found[name] = System(partial(_made, clips), corrected)
-        notes.append(
-            f"{name} times the usual strength: AUC {clips.auc(context.watch_s):.2f} of p(error) after "
-            f"{context.watch_s:g} s; {len(clips.wrong)} errors and {len(clips.right)} right answers of "
-            f"{MADE.people} made-up people from whom it has not learnt"
-        )
+    for level, clips in made.items():
+        found[_name(level)] = System(partial(_made, clips), corrected)
     found["the truth"] = System(partial(_steady, 0.0, 1.0), context)
-    return found, notes
+    return found
+
+
+def _name(level: float) -> str:
+    return f"our detector, faces of {level:g}"
+
+
+def _told(level: float, clips: Watched) -> str:
+    return (
+        f"{_name(level)} times the usual strength: AUC {clips.auc(Context().watch_s):.2f} of p(error) at "
+        f"the end of the window; {len(clips.wrong)} errors and {len(clips.right)} right answers of "
+        f"{MADE.people} made-up people from whom it has not learnt"
+    )
 
 
 def _made(clips: Watched, chance: Luck, number: int, erred: bool) -> list[Seen]:
@@ -138,16 +148,6 @@ def _coin(share: float, chance: Luck, number: int, erred: bool) -> list[Seen]:
 def _walking(auc: float, params: Params, chance: Luck, number: int, erred: bool) -> list[Seen]:
     levels = walk(auc, params.person.errors, chance.face[number], wrong=erred)
     return seen(levels, Context().watch_s)
-
-
-def _doubted(auc: float, params: Params, context: Context) -> float:
-    """Share of first answers that faces of some AUC have repaired."""
-    rng, doubted = np.random.default_rng(params.seed), 0
-    for _ in range(400):
-        wrong = bool(rng.random() < params.person.errors)
-        levels = walk(auc, params.person.errors, rng.standard_normal(STEPS), wrong=wrong)
-        doubted += _repairs(levels, context)
-    return doubted / 400
 
 
 class _Standing(NamedTuple):
@@ -256,37 +256,3 @@ class _Talk:
         helped = bool(self.chance.helped[number] < helps(self.chance.trouble, kind))
         self.turns += 1
         self.at = _Standing(not helped, number + 1)
-
-
-def thresholds(params: Params) -> list[Costs]:
-    """What a threshold costs an answer, by how much a face tells; the same answers in every cell."""
-    rng = np.random.default_rng((params.seed, 1))
-    wrong = rng.random(params.answers) < params.person.errors
-    normals = rng.standard_normal((params.answers, STEPS))
-    rows = []
-    for auc in params.aucs:
-        paths = [
-            walk(auc, params.person.errors, steps, wrong=bool(one))
-            for one, steps in zip(wrong, normals, strict=True)
-        ]
-        cells = [_cost(paths, wrong.tolist(), threshold, params) for threshold in THRESHOLDS]
-        rows.append(Costs(auc=auc, cells=cells))
-    return rows
-
-
-def _cost(
-    paths: Sequence[Any], wrong: Sequence[bool], threshold: float, params: Params
-) -> list[float]:
-    """The cost of each answer, where errors are repaired above a threshold."""
-    context = Context(cost_ratio=(1 - threshold) / threshold, margin=0.0)
-    costs = []
-    for path, erred in zip(paths, wrong, strict=True):
-        repaired = _repairs(path, context)
-        costs.append(params.cost_ratio * (erred and not repaired) + (repaired and not erred))
-    return costs
-
-
-def _repairs(levels: Any, context: Context) -> bool:
-    look = Look(turn=0, start=0.0, end=context.watch_s)
-    turn = Turn(asked="A request", answered="An answer", readings=[])
-    return decided(look, turn, seen(levels, context.watch_s), context).action == "repair"

@@ -49,9 +49,9 @@ class Spoken(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """Cost of each answer at each threshold, for faces of one AUC."""
+    """Cost of each answer at each threshold."""
 
-    auc: float
+    faces: str
     cells: list[list[float]]
 
 
@@ -70,7 +70,7 @@ class CostRow(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    auc: float
+    faces: str
     means: list[Estimate]
 
 
@@ -120,12 +120,11 @@ class VoiceReport(BaseModel):
         )
 
     def _about_costs(self) -> str:
-        best = 1 / (1 + self.params["cost_ratio"])
-        errors = self.params["person"]["errors"]
+        ratio, errors = self.params["cost_ratio"], self.params["person"]["errors"]
         return (
-            f"Cost of one answer by the threshold of p(error): n = {self.answers:,} answers; never to "
-            f"repair costs {self.params['cost_ratio'] * errors:.2f} in the long run, always "
-            f"{1 - errors:.2f}; the costs put the threshold at {best:.2f}"
+            f"Cost of one answer by the threshold of p(error): n = {self.answers:,} answers, or the "
+            f"detector's clips; never to repair costs {ratio * errors:.2f} in the long run, always "
+            f"{1 - errors:.2f}; the costs put the threshold at {1 / (1 + ratio):.2f}"
         )
 
     def _table(self, names: Sequence[str]) -> RenderableType:
@@ -158,7 +157,7 @@ class VoiceReport(BaseModel):
             f"{bold}{each.mean:.2f}{bold}" if each.mean == least else f"{each.mean:.2f}"
             for each in row.means
         )
-        return [f"AUC {row.auc:g}", *marked]
+        return [row.faces, *marked]
 
     def _head(self, name: str) -> str:
         measure, _, minus = name.partition(" ")
@@ -196,7 +195,9 @@ def summary(
         for n, (name, mean, minus) in enumerate(zip(columns, means, apart, strict=True))
     ]
     cells = iter(estimates([cell for row in costs for cell in row.cells]))
-    priced = [CostRow(auc=row.auc, means=[_there(next(cells)) for _ in row.cells]) for row in costs]
+    priced = [
+        CostRow(faces=row.faces, means=[_there(next(cells)) for _ in row.cells]) for row in costs
+    ]
     return VoiceReport(
         n=len(table[0]), answers=len(costs[0].cells[0]) if costs else 0, params=params, rows=rows,
         thresholds=list(params["thresholds"]), costs=priced, notes=list(notes),

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from rich.console import Console
 
-from merchgraph.evals.suites import voice
-from merchgraph.evals.suites.voice import REFERENCE, Params, System, converse, run, systems
-from merchgraph.evals.suites.voice_faces import distance, seen, walk, watched
+from merchgraph.evals.suites.voice import REFERENCE, Params, converse, run, systems
+from merchgraph.evals.suites.voice_costs import Answers
+from merchgraph.evals.suites.voice_faces import Watched, distance, seen, walk, watched
 from merchgraph.evals.suites.voice_report import Spoken, VoiceReport
 from merchgraph.evals.suites.voice_user import HELPS, TROUBLES, Luck, Person, luck
+from merchgraph.graphs.voice_repair_state import Seen
 
 SMALL = Params(limit=25, aucs=(0.7, 0.95), expressiveness=(), answers=300)
 
@@ -64,8 +65,7 @@ def chance(**changed: Any) -> Luck:
 
 
 async def talk(name: str, drawn: Luck, **person: float) -> Spoken:
-    listed, _ = systems(SMALL)
-    return await converse(drawn, listed[name], Person(**person))
+    return await converse(drawn, systems(SMALL, {})[name], Person(**person))
 
 
 async def test_what_nobody_sees_is_missed_and_the_person_leaves() -> None:
@@ -163,6 +163,19 @@ def test_our_detector_watches_people_from_whom_it_has_not_learnt(
     assert found.draw(0.999, wrong=False) is found.right[-1]
 
 
+def test_clips_cost_by_the_share_of_errors_and_not_by_how_many_there_are() -> None:
+    answers = Answers(share=0.2, ratio=3.0, drawn=10, seed=0)
+    sure, calm = ([Seen(time=n / 4, p_error=p) for n in range(17)] for p in (0.99, 0.01))
+    blind = [Seen(time=n / 4) for n in range(17)]
+    found = answers.of_clips("all seen", Watched([sure] * 4, [calm] * 2))
+    assert [sum(row) for row in found.cells] == [0] * 9
+    found = answers.of_clips("none seen", Watched([blind] * 4, [blind] * 2))
+    for row in found.cells:
+        assert sum(row) / len(row) == pytest.approx(0.2 * 3)
+    found = answers.of_clips("upside down", Watched([calm] * 4, [sure] * 2))
+    assert sum(found.cells[4]) / 6 == pytest.approx(0.2 * 3 + 0.8)
+
+
 @pytest.mark.parametrize(
     "given", [{"limit": 0}, {"aucs": (0.4,)}, {"aucs": (1.0,)}, {"person": {"errors": 0}},
               {"person": {"stays": 2}}, {"cost_ratio": 0}, {"faces": 1}],
@@ -175,5 +188,3 @@ def test_wrong_settings_are_refused(given: dict[str, Any]) -> None:
 
 def test_a_system_s_readings_fill_the_window() -> None:
     assert [one.time for one in seen(np.full(4, 0.5), 4.0)] == [1, 2, 3, 4]
-    assert voice.STEPS == 16
-    assert System._fields == ("faces", "context")
