@@ -42,6 +42,7 @@ Near = Literal["co-purchase", "complement", "similar"]
 Kind = Literal[Near, "price band", "mixed"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 NEAR: tuple[Near, ...] = get_args(Near)
+UNTRAINED: tuple[Kind, ...] = ("co-purchase", "price band", "mixed")
 TOOLS: dict[Near, ToolName] = {"complement": "complement", "similar": "gmvo"}
 COLUMNS = {"set": ("set", "set id", "set_id"), "item": ("item", "item id", "item_id")}
 MOST_ITEMS = 50

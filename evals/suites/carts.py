@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -41,7 +41,7 @@ from merchgraph.runtime.ledger import Usage, at, collect, record
 from merchgraph.runtime.models import DEFAULT_MODEL, chat_model
 from merchgraph.runtime.playing import on_tape
 from merchgraph.runtime.trace import JsonObject
-from merchgraph.tools.modules import Kind
+from merchgraph.tools.modules import KINDS, UNTRAINED
 
 METHOD = "CARTS"
 REFERENCE = "best of K"
@@ -56,9 +56,7 @@ class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: str = Field(default="complete_journey", description="the shop")
-    kinds: str = Field(
-        default=", ".join(get_args(Kind)), description="of modules, with commas between"
-    )
+    kinds: str = Field(default=", ".join(UNTRAINED), description="of modules, with commas between")
     count: int = Field(default=10, ge=1, le=200, description="modules of each kind")
     size: int = Field(default=8, ge=2, le=50, description="items of a module")
     model: str = Field(default=DEFAULT_MODEL, description="PROVIDER/MODEL of all agents")
@@ -127,7 +125,7 @@ class Carts:
     def __post_init__(self) -> None:
         params = self.params
         other_than(params.judge, params.model)
-        kinds = kinds_of(params.kinds, get_args(Kind))
+        kinds = kinds_of(params.kinds, KINDS)
         self.shelves = Shelves(
             params.data, kinds, params.count, params.size, params.limit, params.seed
         )

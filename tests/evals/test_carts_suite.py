@@ -229,7 +229,10 @@ def test_cases_are_modules_with_near_ones_that_share_no_item(data: str) -> None:
     [
         ({"systems": "CARTZ"}, "There is no system 'CARTZ'; there are all, baselines, CARTS, "),
         ({"kinds": "mixed, odd"}, "There is no kind of module 'odd'; there are co-purchase, "),
-        ({"kinds": " "}, "No kind of module is named; there are co-purchase, price band, mixed"),
+        (
+            {"kinds": " "},
+            "No kind of module is named; there are co-purchase, complement, similar, price band, mixed",
+        ),
         ({"size": 1}, r"The setting size is 1, but: .* greater than or equal to 2"),
         ({"wish": 1}, "There is no setting 'wish'; there are data, kinds, count, size, model"),
     ],

@@ -16,8 +16,8 @@ from merchgraph.tools.complement.train import train
 from merchgraph.tools.data.tables import Events, Items, Shop
 from merchgraph.tools.modules import (
     BAND,
-    KINDS,
     MOST_ITEMS,
+    UNTRAINED,
     Kind,
     around,
     modules,
@@ -55,9 +55,6 @@ def store() -> Shop:
         if (day + n) % 3
     ]  # fmt: skip
     return Shop("toy", Items(pl.DataFrame(rows)), Events(pl.DataFrame(log)))
-
-
-UNTRAINED = [kind for kind in KINDS if kind not in ("complement", "similar")]
 
 
 @pytest.mark.parametrize("kind", UNTRAINED)
