@@ -25,14 +25,18 @@ class Heard(NamedTuple):
 
     Attributes:
         p: highest probability of an error, 0 where it always abstained.
-        at: seconds into the clip when it first was over the threshold; None if never.
+        over: seconds into the clip at which it was over the threshold.
         blind: share of frames without a reading.
     """
 
     clip: Clip
     p: float
-    at: float | None
+    over: tuple[float, ...]
     blind: float
+
+    def after(self, begin: float) -> float | None:
+        """Seconds into the clip when it first was over the threshold from `begin` on; None if never."""
+        return next((time for time in self.over if time >= begin), None)
 
 
 def streamed(
@@ -62,7 +66,7 @@ def _heard(clips: Clips, clip: Clip, detector: Detector, begin: float, threshold
     return Heard(
         clip=clip,
         p=max((p for _, p in known), default=0.0),
-        at=next((time for time, p in known if p >= threshold), None),
+        over=tuple(time for time, p in known if p >= threshold),
         blind=1 - len(known) / max(1, len(readings)),
     )
 
@@ -80,16 +84,24 @@ RECOVERY = ("found", "false alarms", "s after it began", "share of clip", "no re
 
 
 def recovery(heard: Sequence[Heard], planted: Mapping[str, Planted | None]) -> list[Cell]:
-    """The cells under `RECOVERY`; the times are medians over the errors that were found."""
+    """The cells under `RECOVERY`; an error is found by a p over the threshold once the reaction began.
+
+    The times are medians over the errors that were found. Where nothing is planted the start of the clip
+    counts as that of the reaction.
+    """
     errors = [each for each in heard if each.clip.label == "error"]
     correct = [each for each in heard if each.clip.label == "correct"]
-    hits = [each for each in errors if each.at is not None]
-    late = [each.at - reaction.begin for each in hits
-            if each.at is not None and (reaction := planted.get(each.clip.name))]  # fmt: skip
-    shares = [each.at / each.clip.seconds for each in hits if each.at is not None]
+    late: list[float] = []
+    shares: list[float] = []
+    for each in errors:
+        reaction = planted.get(each.clip.name)
+        begin = reaction.begin if reaction else 0.0
+        if (at := each.after(begin)) is not None:
+            late.append(at - begin)
+            shares.append(at / each.clip.seconds)
     return [
-        len(hits) / len(errors),
-        sum(each.at is not None for each in correct) / len(correct),
+        len(late) / len(errors),
+        sum(bool(each.over) for each in correct) / len(correct),
         median(late) if late else None,
         median(shares) if shares else None,
         fmean(each.blind for each in heard),

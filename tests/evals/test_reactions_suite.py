@@ -1,0 +1,107 @@
+"""The evaluation of faces: measures by hand, the traps, and a whole small run."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from merchgraph.evals.baselines.reactions import Boosting, Majority, Traps, whole_clips
+from merchgraph.evals.suites import reactions
+from merchgraph.evals.suites.reactions_metrics import MEASURES, Scored
+from merchgraph.evals.suites.reactions_stream import by_person, recovery, streamed
+from merchgraph.runtime.settings import use_settings
+from merchgraph.tools.reactions.crowd import auc
+from merchgraph.tools.reactions.cuts import cut_clips
+from merchgraph.tools.reactions.made import Made, Planted, made
+
+
+@given(st.integers(0, 999))
+def test_measures_are_those_of_scikit_learn(seed: int) -> None:
+    from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
+
+    rng = np.random.default_rng(seed)
+    error, p = np.arange(40) % 2, np.round(rng.random(40), 1)
+    means = Scored.of(p, error, [f"p{n % 7}" for n in range(40)]).measured(np.ones((1, 7)))
+    said = (p >= 0.5).astype(int)
+    assert means["AUC"][0] == pytest.approx(roc_auc_score(error, p))
+    assert means["macro F1"][0] == pytest.approx(f1_score(error, said, average="macro"))
+    assert means["balanced accuracy"][0] == pytest.approx(balanced_accuracy_score(error, said))
+
+
+def test_intervals_draw_people() -> None:
+    # one person is always right and one always wrong: no number of clips makes that sure
+    error = np.array([1, 0] * 200)
+    person = np.repeat(["right", "wrong"], 200)
+    p = np.where(person == "right", error, 1 - error) * 0.8 + 0.1
+    found = Scored.of(p, error, person).means()["balanced accuracy"]
+    assert (found.mean, found.low, found.high, found.n) == (0.5, 0.0, 1.0, 2)
+
+
+def test_a_difference_is_paired() -> None:
+    rng = np.random.default_rng(0)
+    error, person = np.arange(200) % 2, np.repeat([f"p{n}" for n in range(20)], 10)
+    p = error + rng.normal(size=200) * rng.uniform(0.2, 3, 20).repeat(10)
+    one, same = (Scored.of(p, error, person) for _ in range(2))
+    gap = one.minus(same)
+    assert (gap.mean, gap.low, gap.high) == (0, 0, 0)
+
+
+def test_traps_see_their_clue_and_no_face() -> None:
+    cut = cut_clips(made(Made(people=6, clips=8, expressiveness=0.0, confound=True))[0])
+    p = Traps("frames").fit(cut).p(cut)
+    assert auc(p, cut.error > 0) > 0.95
+    assert set(Majority().fit(cut).p(cut)) <= {0.0, 1.0}
+
+
+def test_trees_find_planted_reactions() -> None:
+    cut = cut_clips(made(Made(people=8, clips=10, expressiveness=3.0))[0])
+    held = cut.person == "p07"
+    assert auc(Boosting().fit(cut[~held]).p(cut[held]), cut.error[held] > 0) > 0.7
+
+
+def test_a_careless_table_tells_the_length() -> None:
+    clips, _ = made(Made(people=4, clips=6, expressiveness=0.0))
+    table = whole_clips(clips)
+    frames = [len(clip.times) for clip in clips.clips]
+    assert np.isfinite(table).all()
+    assert max(abs(np.corrcoef(column, frames)[0, 1]) for column in table.T) > 0.5
+
+
+def test_a_found_error_is_one_after_its_reaction_began() -> None:
+    clips, _ = made(Made(people=2, clips=4, expressiveness=3.0))
+    heard = streamed(clips)
+    assert [each.clip.name for each in heard] == [clip.name for clip in clips.clips]
+    early = [each._replace(over=(0.5, 2.0)) for each in heard]
+    begins = {each.clip.name: Planted(1.5, 2.5, 1.0) for each in heard}
+    found, alarms, after, _, blind = recovery(early, begins)
+    assert (found, alarms, after) == (1.0, 1.0, 0.5)
+    assert recovery([each._replace(over=(0.5,)) for each in heard], begins)[0] == 0.0
+    assert isinstance(blind, float)
+    assert 0.2 < blind < 0.7
+    assert [row[:2] for row in by_person(heard)] == [["p00", 4], ["p01", 4]]
+
+
+def test_a_small_run_has_all_tables_and_says_what_is_not_there(tmp_path: Path) -> None:
+    stages: list[str] = []
+
+    def telling(stage: str) -> reactions.Progress:
+        stages.append(stage)
+        return lambda done, total: None
+
+    params = reactions.Params(people=3, clips=4, expressiveness=(3.0,))
+    with use_settings(data=tmp_path):
+        report = reactions.run(params, telling=telling)
+    assert stages == ["models", "confound", "strength 3"]
+    assert report.notes == ["No real gaze: set MERCHGRAPH_DATA to the folder of badrobots_gaze."]
+    table = report.table("Made-up people")
+    assert table.columns[1:4] == list(MEASURES)
+    assert [row[0] for row in table.rows] == [*reactions.TRAPS, *reactions.MODELS]
+    costs = {row[0]: row[1:] for row in report.table("Costs").rows}
+    assert costs["always repairs"] == [0.0, 0.5, 0.5, 0.5]
+    assert costs["never repairs"] == [0.5, 0.0, 0.75, 1.5]
+    text = report.markdown()
+    assert text.count("\n### ") + text.startswith("### ") == len(report.tables) == 6
+    with pytest.raises(KeyError):
+        report.table("Faces")
