@@ -194,9 +194,9 @@ def summary(
         Row(system=name, means=mean, difference={} if n == 0 else minus)
         for n, (name, mean, minus) in enumerate(zip(columns, means, apart, strict=True))
     ]
-    cells = iter(estimates([cell for row in costs for cell in row.cells]))
     priced = [
-        CostRow(faces=row.faces, means=[_there(next(cells)) for _ in row.cells]) for row in costs
+        CostRow(faces=row.faces, means=[_there(found) for found in estimates(row.cells)])
+        for row in costs  # a row at a time: they are of different answers
     ]
     return VoiceReport(
         n=len(table[0]), answers=len(costs[0].cells[0]) if costs else 0, params=params, rows=rows,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from rich.console import Console
 
+from merchgraph.evals.suites import voice, voice_faces
 from merchgraph.evals.suites.voice import REFERENCE, Params, converse, run, systems
 from merchgraph.evals.suites.voice_costs import Answers
 from merchgraph.evals.suites.voice_faces import Watched, distance, seen, walk, watched
@@ -149,18 +150,32 @@ def test_the_report_says_what_it_is_and_is_the_same_each_time(report: VoiceRepor
     assert VoiceReport.model_validate_json(report.model_dump_json()) == report
 
 
-def test_our_detector_watches_people_from_whom_it_has_not_learnt(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from merchgraph.evals.suites import voice_faces
-
+@pytest.fixture
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
     few = voice_faces.MADE.model_copy(update={"people": 8, "clips": 8})
     monkeypatch.setattr(voice_faces, "MADE", few)
+    monkeypatch.setattr(voice, "MADE", few)
+
+
+@pytest.mark.usefixtures("_few")
+def test_our_detector_watches_people_from_whom_it_has_not_learnt() -> None:
     found = watched(3.0, 0)
     assert (len(found.wrong), len(found.right)) == (32, 32)
     assert found.auc(4.0) > 0.65
     assert found.draw(0.0, wrong=True) is found.wrong[0]
     assert found.draw(0.999, wrong=False) is found.right[-1]
+
+
+@pytest.mark.usefixtures("_few")
+def test_our_detector_stands_in_both_tables_with_its_auc() -> None:
+    found = run(Params(limit=4, aucs=(0.8,), expressiveness=(3.0,), answers=50))
+    name = "our detector, faces of 3"
+    assert [row.system for row in found.rows][-2:] == [name, "the truth"]
+    assert [row.faces for row in found.costs] == ["AUC 0.8", name]
+    assert [row.means[0].n for row in found.costs] == [50, 64]
+    (note,) = found.notes
+    assert note.startswith(f"{name} times the usual strength: AUC 0.")
+    assert "32 errors and 32 right answers of 8 made-up people" in note
 
 
 def test_clips_cost_by_the_share_of_errors_and_not_by_how_many_there_are() -> None:
