@@ -29,6 +29,7 @@ from merchgraph.tools.data.shops import shop
 
 TRAINED = {
     "complement": "What is bought together with what: dual item embeddings of baskets.",
+    "fairness": "What a list that is fair to sellers starts from: targets, chances, subsidies.",
     "gmvo": "Similar items by relevance and value: a graph network over substitutions.",
 }
 """Tools with a module `merchgraph.tools.NAME.train` that has `Config`, `PRESETS` and `train`."""

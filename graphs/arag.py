@@ -1,6 +1,6 @@
 """ARAG: agentic retrieval-augmented ranking for one shopper (arXiv 2506.21931, SIGIR 2025).
 
-    START -> retrieve -+-> understand ------+-> summarize -> rank -> END
+    START -> retrieve -+-> understand ------+-> summarize -> rank -> (fair_rerank) -> END
                        +-> nli x candidates +
 
 retrieve     the shopper's texts, and I0: a union of named sources, or the slate of the request
@@ -9,6 +9,7 @@ nli          s_NLI(i, u) of one candidate, and why if it is kept; one branch per
 summarize    I+ = {i : s_NLI >= theta}, and S_ctx over it
 rank         a permutation of I0: I+ by the ranker, the others by s_NLI, then as retrieved; with
              `Context.fusion` then by a weighted sum of signals, of which the ranker's place is one
+fair_rerank  with `Context.fair`: the k of greatest expected sales, raised for sellers who fell short
 
 Scales, prompts and schemas are our design where the paper does not publish them. Where I+ is empty the
 three best scores stand in, and the board says so. An agent that fails costs its own part only.
@@ -32,6 +33,7 @@ from merchgraph.agents.nli import Nli, NliScore
 from merchgraph.agents.shopper import Shopper
 from merchgraph.agents.single_prompt import SinglePrompt
 from merchgraph.agents.user_understanding import Understanding, UserUnderstanding
+from merchgraph.graphs.arag_fair import Fair, chances, fair, ranker_of
 from merchgraph.graphs.arag_state import (
     AGENTS,
     Accepted,
@@ -48,6 +50,7 @@ from merchgraph.graphs.arag_state import (
 )
 from merchgraph.graphs.blackboard import latest, read
 from merchgraph.graphs.front import Watch, asked, run_graph
+from merchgraph.graphs.fusion import Fused
 from merchgraph.graphs.offers import (
     Offer,
     Request,
@@ -89,6 +92,8 @@ async def retrieve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         else:
             offers = retrieved(store, context.sources, whole, context.candidates, request.before)
         wanted = Wanted(context.evidence, context.fuses_tools, context.trained)
+        if context.fair:
+            ranker_of(store, request.before, context.fair_ledger)  # one that is missing is said now
         return who, informed(store, offers, whole, request.before, wanted)
 
     who, offers = await on_tape(
@@ -168,6 +173,30 @@ async def rank(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     return _ranked(state, ranking.model_copy(update={"ranking": whole}), context)
 
 
+def last_step(state: State, runtime: Runtime[Context]) -> str:
+    """Whether the ranking is made fair to sellers."""
+    return "fair_rerank" if (runtime.context or Context()).fair else END
+
+
+async def fair_rerank(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """The first k anew, so that sellers who fell short are shown more."""
+    context, board, before = runtime.context, state["board"], asked(Request, state).before
+    whole = latest(board, Fused) or latest(board, Ranking)
+    assert whole is not None, "this comes after a ranking"
+    judged = {score.item: score.score for score in read(board, NliScore)}
+    odds = chances(whole.ranking, whole if isinstance(whole, Fused) else None, judged)
+
+    def work() -> Fair:
+        store, ledger = shop(context.data), context.fair_ledger
+        return fair(store, whole.ranking, odds, context.k, before=before, ledger=ledger)
+
+    found = await on_tape(
+        "fair_rerank", work, Fair, data=context.data, before=before, ranking=whole.ranking,
+        odds=odds, k=context.k,
+    )  # fmt: skip
+    return {"board": [Message(role="fair_rerank", payload=found)]}
+
+
 def _ranked(state: State, ranking: Ranking, context: Context) -> dict[str, Any]:
     board = [Message(role="rank", payload=ranking)]
     if context.fusion:
@@ -220,12 +249,14 @@ def build() -> StateGraph[State, Context, Request, State]:
     add_node(builder, "nli", nli, fallback=_unjudged, lane=lambda state: state["offer"].item)
     add_node(builder, "summarize", summarize, fallback=_no_summary)
     add_node(builder, "rank", rank, fallback=_by_score_alone)
+    add_node(builder, "fair_rerank", fair_rerank)
     builder.add_edge(START, "retrieve")
     builder.add_conditional_edges("retrieve", fan_out, ["understand", "nli"])
     builder.add_edge("understand", "summarize")
     builder.add_edge("nli", "summarize")
     builder.add_edge("summarize", "rank")
-    builder.add_edge("rank", END)
+    builder.add_conditional_edges("rank", last_step, ["fair_rerank", END])
+    builder.add_edge("fair_rerank", END)
     return builder
 
 

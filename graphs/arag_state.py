@@ -17,6 +17,7 @@ from merchgraph.agents.item_ranker import Ranking
 from merchgraph.agents.nli import NliScore, logit
 from merchgraph.agents.shopper import Shopper
 from merchgraph.agents.user_understanding import Understanding
+from merchgraph.graphs.arag_fair import Fair
 from merchgraph.graphs.blackboard import Posted, latest, post, read
 from merchgraph.graphs.fusion import TOOL_SIGNALS, TRAINED_SIGNALS, Fused, Share, Signal, fuse
 from merchgraph.graphs.offers import Offer
@@ -68,6 +69,10 @@ class Context(BaseModel):
         default_factory=dict,
         description="weights of signals whose sum makes the final order; the ranker's if empty",
     )
+    fair: bool = Field(
+        default=False, description="a last step that is fair to sellers; needs `train fairness`"
+    )
+    fair_ledger: str | None = Field(default=None, description="file of what sellers got so far")
     without: list[Reader] = Field(
         default_factory=list,
         description="agents to leave out, for ablations; without all three one prompt ranks",
@@ -136,7 +141,9 @@ class Message(Posted):
 
     opens: ClassVar[frozenset[str]] = frozenset({"retrieve"})
 
-    payload: Retrieved | Understanding | NliScore | Accepted | ContextSummary | Ranking | Fused
+    payload: (
+        Retrieved | Understanding | NliScore | Accepted | ContextSummary | Ranking | Fused | Fair
+    )
 
 
 class State(TypedDict, total=False):
@@ -188,6 +195,7 @@ class Result(BaseModel):
         recommendations: the first k of the ranking.
         ranking: every candidate once, best first.
         fallback: no candidate reached theta, and the best scores stood in.
+        outcomes: with `fair`, expected sales by seller, for `FairRanker.observe` once the list is shown.
         errors: the branches that failed and what the run did without.
     """
 
@@ -197,6 +205,7 @@ class Result(BaseModel):
     understanding: Understanding | None
     context: ContextSummary | None
     fallback: bool
+    outcomes: dict[str, float] = Field(default_factory=dict)
     board: list[Message]
     errors: list[RunError]
     usage: Usage
@@ -249,6 +258,7 @@ def result(state: Mapping[str, Any], context: Context | None = None) -> Result:
     assert ranking is not None, "a run ends with a ranking"
     assert accepted is not None, "a run ends with an accepted set"
     shares = ranking.shares if isinstance(ranking, Fused) else {}
+    fair = latest(board, Fair)
     scores = {score.item: score for score in read(board, NliScore)}
     offers = {offer.item: offer for offer in state["offers"]}
     ranked = [
@@ -263,7 +273,7 @@ def result(state: Mapping[str, Any], context: Context | None = None) -> Result:
             sources=offers[item].sources,
             shares=shares.get(item, {}),
         )
-        for place, item in enumerate(ranking.ranking, start=1)
+        for place, item in enumerate((fair or ranking).ranking, start=1)
     ]
     return Result(
         user=state["shopper"].user,
@@ -272,6 +282,7 @@ def result(state: Mapping[str, Any], context: Context | None = None) -> Result:
         understanding=latest(board, Understanding),
         context=latest(board, ContextSummary),
         fallback=accepted.fallback,
+        outcomes=fair.outcomes if fair else {},
         board=board,
         errors=state["errors"],
         usage=Usage.of(state["calls"]),
