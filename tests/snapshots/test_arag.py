@@ -118,6 +118,8 @@ def test_the_drawing_of_the_graph_is_as_it_was(snapshot: Callable[[dict[str, str
         "nli --> summarize",
         "summarize --> rank",
         "rank --> __end__",
+        "rank --> fair_rerank",
+        "fair_rerank --> __end__",
     }
     assert "error" not in drawing
 
