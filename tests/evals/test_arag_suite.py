@@ -1,7 +1,7 @@
 """The ARAG suite, recorded and replayed: the same report, after kills, failures and damage."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -258,3 +258,28 @@ def test_code_that_scores_otherwise_is_a_difference(
 def test_a_wrong_setting_is_named(params: dict[str, Any], sentence: str) -> None:
     with pytest.raises(SetupError, match=sentence):
         make(params).systems()
+
+
+def test_what_trained_tools_add_is_weighed_on_the_week_before_and_replays(
+    data: str, file: Path, closed: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: set[tuple[tuple[str, ...], Any]] = set()
+
+    def signals(
+        store: Any, past: Any, items: list[str], tools: Sequence[str], before: Any
+    ) -> dict[str, list[float]]:
+        asked.add((tuple(tools), before))
+        return {tool: [float(len(item)) for item in items] for tool in tools}
+
+    monkeypatch.setattr(arag_shop.trained, "signals", signals)
+    report = Sitting(data, file, systems="tools").record(4)
+    tried = {row.system for row in report.rows}
+    assert {"tools alone", "tools + complement", "tools + similar", "tools + both"} <= tried
+    assert not any("ARAG" in system for system in tried)
+    assert {tools for tools, _ in asked} == {
+        (), ("complement",), ("gmvo",), ("complement", "gmvo"),
+    }  # fmt: skip
+    # the weights are fitted by models that end a week earlier than those of the test
+    assert len({before for _, before in asked}) == 2
+    closed()
+    assert measured(play(file).report) == measured(report)
