@@ -4,9 +4,9 @@
     best.objective, best.bound            # reached by a plan of fractional lists; no ranker is above it
 
 A linear program by HiGHS for max_min and the shortfalls. It holds, of each shopper, only the items that
-come near its list at the present subsidies; the dual value at the program's own subsidies bounds the whole
-problem from above, and items are added until both agree. For proportional, which is not linear, the two
-numbers come from the dual alone. Sizes: U shoppers, S sellers, N pairs of a shopper and an item.
+come near its list at the present subsidies; the dual value at the program's own subsidies bounds the
+whole problem from above, and items are added until both agree. For proportional, which is not linear,
+both numbers come from the dual alone. Sizes: U shoppers, S sellers, N pairs of a shopper and an item.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def outcomes_of(
     chance = window.chance[trips[:, None], columns].astype(np.float64) * there * weights[:, None]
     outcomes = np.bincount(
         window.seller[columns].ravel(), (chance * window.unit[columns]).ravel(), sellers
-    )
+    ).astype(np.float64)
     return outcomes, float((chance * window.reward[columns]).sum())
 
 
@@ -167,6 +167,6 @@ def _solved(
     )
     if not solved.success:
         raise ToolError(f"The linear program of {n:,} pairs has no optimum: {solved.message}")
-    outcomes = np.bincount(of, outcome * solved.x[:n], sellers)
+    outcomes = np.bincount(of, outcome * solved.x[:n], sellers).astype(np.float64)
     subsidies = np.maximum(-solved.ineqlin.marginals[:sellers], 0)
     return Fluid(-solved.fun, np.inf, float(reward @ solved.x[:n]), outcomes, subsidies)

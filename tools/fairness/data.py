@@ -213,7 +213,7 @@ def _sellers(
     if least.sellers is not None:
         alone = pl.col("seller").is_in(least.sellers)
     big, rest = table.filter(alone), table.filter(~alone)
-    place = np.full(items["maker"].max() + 1, len(big), dtype=np.int64)  # type: ignore[operator]
+    place = np.full(int(items["maker"].to_numpy().max()) + 1, len(big), dtype=np.int64)
     place[big["maker"].to_numpy()] = np.arange(len(big))
     shares = big["sales"].to_list() + ([rest["sales"].sum()] if len(rest) else [])
     called = (*big["seller"], *((REST,) if len(rest) else ()))
@@ -258,7 +258,7 @@ def _habits(past: pl.DataFrame, items: pl.DataFrame, cut: datetime) -> Habits:
 
 def _per_trip(log: pl.DataFrame, of: str, numbers: pl.Series, trips: Floats) -> Singles:
     """(H, numbers) — purchases in a trip."""
-    table = np.zeros((len(trips), int(numbers.max()) + 1), np.float32)  # type: ignore[arg-type]
+    table = np.zeros((len(trips), int(numbers.to_numpy().max()) + 1), np.float32)
     np.add.at(table, (log["shopper"].to_numpy(), log[of].to_numpy()), 1)
     found: Singles = (table / trips[:, None]).astype(np.float32)
     return found

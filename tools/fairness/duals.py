@@ -44,16 +44,28 @@ class Goal(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    fair: Literal["max_min", "shortfall", "even_shortfall", "proportional"] = Field(
-        "max_min", description="What is raised: the worst seller, or shares of targets up to 1."
-    )
-    strength: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] = Field(
-        0.3, description="Reward a trip that perfect fairness is worth; 0 ranks by reward alone."
-    )
-    pace: Annotated[float, Field(gt=0, le=100)] = Field(
-        0.5, description="Step: pace / sqrt(horizon); larger reacts faster and costs more."
-    )
-    horizon: Annotated[int, Field(ge=1)] = Field(12_000, description="Trips that are planned for.")
+    fair: Annotated[
+        Literal["max_min", "shortfall", "even_shortfall", "proportional"],
+        Field(description="What is raised: the worst seller, or shares of targets up to 1."),
+    ] = "max_min"
+    strength: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1e6,
+            allow_inf_nan=False,
+            description="Reward a trip that perfect fairness is worth; 0 ranks by reward alone.",
+        ),
+    ] = 0.3
+    pace: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=100,
+            description="Step: pace / sqrt(horizon); larger reacts faster and costs more.",
+        ),
+    ] = 0.5
+    horizon: Annotated[int, Field(ge=1, description="Trips that are planned for.")] = 12_000
 
 
 class Plan(NamedTuple):

@@ -40,7 +40,7 @@ class Window(NamedTuple):
     seller: Whole
 
 
-@njit(nogil=True, fastmath={"contract", "nsz"})  # type: ignore[untyped-decorator]
+@njit(nogil=True, fastmath={"contract", "nsz"})
 def top(chance, worth, ids, best):  # type: ignore[no-untyped-def]
     """The K columns with the greatest chance * worth, best first, into `ids`; of equal ones the first.
 
@@ -65,13 +65,13 @@ def top(chance, worth, ids, best):  # type: ignore[no-untyped-def]
             ids[k] = j
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def _worth(reward, unit, seller, boost, worth):  # type: ignore[no-untyped-def]
     for j in range(len(reward)):
         worth[j] = reward[j] + boost[seller[j]] * unit[j]
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def _credit(window, plan, chance, ids, drawn, shares):  # type: ignore[no-untyped-def]
     """Outcomes of a list as shares of the targets, (S,), expected ones or drawn."""
     shares[:] = 0
@@ -84,7 +84,7 @@ def _credit(window, plan, chance, ids, drawn, shares):  # type: ignore[no-untype
             shares[s] += outcome * window.unit[j] / plan.targets[s]
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def _serve(window, plan, trips, shown, size, seed):  # type: ignore[no-untyped-def]
     """size 0: `leader`; above: gradient steps of that size. seed below 0: expected outcomes."""
     sellers, places = len(plan.targets), shown.shape[1]
@@ -115,7 +115,7 @@ def _serve(window, plan, trips, shown, size, seed):  # type: ignore[no-untyped-d
     return mean
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def _at(window, shoppers, boost, shown):  # type: ignore[no-untyped-def]
     worth = np.empty(len(window.reward), np.float32)
     ids, best = np.empty(shown.shape[1], np.int32), np.empty(shown.shape[1], np.float32)
@@ -147,7 +147,7 @@ def serve(
     return shown, mean
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def _near(window, shoppers, boost, k, slack):  # type: ignore[no-untyped-def]
     worth = np.empty(len(window.reward), np.float32)
     ids, best = np.empty(k, np.int32), np.empty(k, np.float32)

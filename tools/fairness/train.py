@@ -3,8 +3,8 @@
     train(shop("complete_journey"), PRESETS["cpu"], folder, before=datetime(2017, 11, 27))
 
 Everything comes from the log before one time. The purchase model is fitted on the last weeks, with
-features of what came before them; the forecast is that the shoppers of those weeks come again as often, with the
-habits of now. A sampled example weighs as many as it stands for.
+features of what came before them; the forecast is that the shoppers of those weeks come again as often,
+with the habits of now. A sampled example weighs as many as it stands for.
 
 It takes a minute, so there is no state to go on from: the same call gives the same model.
 """
@@ -22,7 +22,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools import checkpoint
 from merchgraph.tools.data.tables import Shop, local
-from merchgraph.tools.fairness.card import card
 from merchgraph.tools.fairness.data import (
     Floats,
     Market,
@@ -45,24 +44,27 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    goal: Goal = Field(Goal(), description="What is fair and what it may cost.")
-    places: Annotated[int, Field(ge=1, le=100)] = Field(10, description="Items of a list.")
-    weeks: Annotated[int, Field(ge=1, le=52)] = Field(
-        4,
-        description="Last weeks of the log, on which the model is fitted and the forecast stands.",
-    )
-    trips: Annotated[int, Field(ge=1)] = Field(4_000, description="Trips that the fit sees.")
-    others: Annotated[int, Field(ge=1)] = Field(
-        50, description="Items a trip, drawn of those that the shopper never bought."
-    )
-    ridge: Annotated[float, Field(gt=0)] = Field(1.0, description="Penalty on the squared weights.")
-    least_item: Annotated[int, Field(ge=1)] = Field(
-        20, description="Purchases that an item needs to be offered."
-    )
-    least_seller: Annotated[int, Field(ge=1)] = Field(
-        2_000, description="Purchases that a seller needs to stand alone; the others are one."
-    )
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="Which trips and items are drawn.")
+    goal: Annotated[Goal, Field(description="What is fair and what it may cost.")] = Goal()
+    places: Annotated[int, Field(ge=1, le=100, description="Items of a list.")] = 10
+    weeks: Annotated[
+        int,
+        Field(ge=1, le=52, description="Last weeks of the log, for the fit and the forecast."),
+    ] = 4
+    trips: Annotated[int, Field(ge=1, description="Trips that the fit sees.")] = 4_000
+    others: Annotated[
+        int, Field(ge=1, description="Items a trip, drawn of those that the shopper never bought.")
+    ] = 50
+    ridge: Annotated[float, Field(gt=0, description="Penalty on the squared weights.")] = 1.0
+    least_item: Annotated[
+        int, Field(ge=1, description="Purchases that an item needs to be offered.")
+    ] = 20
+    least_seller: Annotated[
+        int,
+        Field(
+            ge=1, description="Purchases that a seller needs to stand alone; the others are one."
+        ),
+    ] = 2_000
+    seed: Annotated[int, Field(ge=0, description="Which trips and items are drawn.")] = 0
 
 
 PRESETS: Mapping[Literal["cpu", "gpu"], Config] = {"cpu": Config(), "gpu": Config()}
@@ -246,3 +248,35 @@ def _end(store: Shop) -> datetime:
     """Just after the last event."""
     last: datetime = store.events.frame["time"].max()  # type: ignore[assignment]
     return last + timedelta(microseconds=1)
+
+
+def card(
+    store: Shop,
+    config: Config,
+    before: datetime | None,
+    market: Market,
+    targets: Floats,
+    greedy: float,
+) -> str:
+    """Markdown for people who find the model's folder."""
+    goal = config.goal
+    upto = f"before {before:%Y-%m-%d %H:%M}" if before else "all of it"
+    return f"""# Fair ranker of {store.name}
+
+Raises the outcome of sellers that fall short of their target, at a stated price in reward.
+
+- Data: the log of {store.name}, {upto}; {len(market.items):,} items with at least {config.least_item}
+  purchases, {len(market.sellers):,} sellers, {len(market.habits.shoppers):,} shoppers.
+- Goal: {goal.fair}, strength {goal.strength:g} of reward a trip, pace {goal.pace:g} over
+  {goal.horizon:,} trips, lists of {config.places}.
+- Targets: each seller's share of sales, of {greedy:.4f}, which greedy lists earn a trip on the forecast;
+  the smallest is {targets.min():.5f}, the median {np.median(targets):.5f}.
+- Outcomes are expected ones of a logistic model of ten features, fitted on the last {config.weeks} weeks
+  with what was known before them. It knows habits and popularity, and no price: it underrates what dear
+  items earn, and is too sure of purchases that it holds likelier than .3.
+- Limits: purchases in the log would mostly have happened anyway, so its figures are no causal effects.
+  What is fair is a choice: a share of past sales keeps what was.
+- Source: Ye et al., "Seller-side Outcome Fairness in Online Marketplaces", arXiv 2312.03253, of which the
+  abstract is known here and no formula; the method is ours, in its spirit (online dual prices).
+- `merchgraph eval fairness` measures it; settings stand in `config.json`.
+"""
