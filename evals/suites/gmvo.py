@@ -15,10 +15,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from merchgraph.evals.baselines.gmvo import RANKERS, priced, with_prior
+from merchgraph.evals.baselines.gmvo import RANKERS, Ranker, priced, with_prior
 from merchgraph.evals.report import Report
 from merchgraph.evals.suites.gmvo_cases import Cases, Columns
 from merchgraph.evals.suites.gmvo_systems import Trained, Trainer, frontier, trained
@@ -28,7 +27,9 @@ from merchgraph.tools.data.checks import quoted
 from merchgraph.tools.data.shops import shop
 from merchgraph.tools.data.tables import Shop
 from merchgraph.tools.gmvo.config import Config
+from merchgraph.tools.gmvo.data import Floats
 from merchgraph.tools.gmvo.learn import day_of, history
+from merchgraph.tools.gmvo.windows import Window
 
 Progress = Callable[[int, int], None]
 Telling = Callable[[str], Progress]
@@ -77,13 +78,9 @@ def run(params: Params | None = None, *, telling: Telling | None = None) -> Repo
     chosen = _chosen(params)
     begin = telling or (lambda stage: lambda done, total: None)
     ready = prepare(shop(params.data), params, begin("windows"), train=bool(chosen))
-    cases, now = ready.cases, ready.cases.window
+    cases = ready.cases
     names = _names(params.systems, [*RANKERS])
-    judged = [
-        Judged(name, "", "baseline", [cases.judge(ranker(now))])
-        for name, ranker in RANKERS.items()
-        if name in names
-    ]
+    judged = [_ranked(name, ranker, cases) for name, ranker in RANKERS.items() if name in names]
     losses = frontier(params.config) if params.losses and params.systems == "all" else []
     made = _trained(ready, [*chosen, *losses], params, begin("training"))
     rest = [made[system.name] for system in losses] + (_by_hand(cases) if losses else [])
@@ -103,10 +100,14 @@ def prepare(store: Shop, params: Params, tell: Progress, *, train: bool = True) 
     now = told.at(told.end, params.config)
     tell(1, total)
     cases = Cases.of(now, told.moves, told.end + params.days)
-    windows = []
-    for window in told.windows(params.config) if train else ():
-        windows.append(window)
-        tell(1 + len(windows), total)
+
+    def windows() -> list[tuple[Window, Floats]]:
+        made = []
+        for window in told.windows(params.config):
+            made.append(window)
+            tell(1 + len(made), total)
+        return made
+
     data = f"{store.name} {store.fingerprint} {before} {len(now.pairs)}"
     return Prepared(cases, Trainer(data, windows, now), before)
 
@@ -135,8 +136,16 @@ def _trained(
             columns.append(ready.cases.judge(ready.trainer.scores(system, seed)))
             done += 1
             tell(done, sum(seeds))
-        made[system.name] = Judged(system.name, system.about, system.kind, columns)
+        first = ready.trainer.scores(system, params.config.seed)
+        told = system.name, system.about, system.kind
+        made[system.name] = Judged(*told, columns, ready.cases.lengths(first))
     return made
+
+
+def _ranked(name: str, ranker: Ranker, cases: Cases) -> Judged:
+    """A ranking by hand."""
+    scores = ranker(cases.window)
+    return Judged(name, "", "baseline", [cases.judge(scores)], cases.lengths(scores))
 
 
 def _chosen(params: Params) -> list[Trained]:
@@ -171,8 +180,7 @@ def _by_hand(cases: Cases) -> list[Judged]:
     """S and the blend times powers of the price: a frontier without training."""
     bases = {"S": with_prior, "blend": RANKERS["blend"]}
     return [
-        Judged(f"{name} by hand, {power:g}", "", "baseline",
-               [cases.judge(priced(base, power)(cases.window).astype(np.float64))])
+        _ranked(f"{name} by hand, {power:g}", priced(base, power), cases)
         for name, base in bases.items()
         for power in (0.0, *POWERS)
-    ]  # fmt: skip
+    ]

@@ -33,6 +33,9 @@ K = 8
 LEAST_GOODS = K + 1
 SMOOTHING = 5.0
 METRICS = (f"NDCG@{K}", f"Hit@{K}", f"GMV@{K}", f"expected GMV@{K}", "price ratio")
+LENGTHS = (4, 20)
+"""Other lengths of a list."""
+OTHERS = ("NDCG", "Hit", "GMV")
 Columns = dict[str, Floats]
 
 
@@ -115,6 +118,14 @@ class Cases:
             f"expected GMV@{k}": expected[self.query],
             "price ratio": np.bincount(pairs.source, ratios)[self.query] / listed,
         }
+
+    def lengths(self, scores: NDArray[np.floating]) -> dict[str, float]:
+        """Mean NDCG, Hit and GMV of lists of other lengths."""
+        means: dict[str, float] = {}
+        for k in LENGTHS:
+            found = self.judge(scores, k)
+            means |= {f"{name}@{k}": float(found[f"{name}@{k}"].mean()) for name in OTHERS}
+        return means
 
 
 def _chances(window: Window, place: Ints, case: Ints) -> Floats:

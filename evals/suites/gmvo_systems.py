@@ -7,8 +7,9 @@ that was stopped goes on where it stood.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -99,13 +100,18 @@ class Trainer:
 
     Attributes:
         data: names the log and its cut.
-        windows: what was known and what came true, to learn from.
+        make: what was known and what came true, to learn from; called once, when something is trained.
         now: what is scored.
     """
 
     data: str
-    windows: Sequence[tuple[Window, Floats]]
+    make: Callable[[], Sequence[tuple[Window, Floats]]]
     now: Window
+
+    @cached_property
+    def windows(self) -> Sequence[tuple[Window, Floats]]:
+        """What is learned from."""
+        return self.make()
 
     def scores(self, system: Trained, seed: int) -> Scored:
         """(P,) float32 — scores of the pairs of `now`, from the cache where they were found before."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -18,16 +18,24 @@ from merchgraph.evals.tables import Cell, Table
 
 REFERENCE = "blend"
 SEEDS, FRONTIER, GAINS = "Seeds", "Value against relevance", "Against the best blend by hand"
+OTHER = "Lists of other lengths"
 PATHS = ("system", "lambda or power", *METRICS)
 
 
 class Judged(NamedTuple):
-    """A system's values, one set of columns per seed."""
+    """A system's values.
+
+    Attributes:
+        name, about, kind: for the report.
+        seeds: one set of columns per seed.
+        lengths: means of the first seed for lists of other lengths, by metric.
+    """
 
     name: str
     about: str
     kind: Literal["baseline", "ablation", "method"]
     seeds: Sequence[Columns]
+    lengths: Mapping[str, float]
 
 
 Found = dict[str, dict[str, Estimate]]
@@ -135,6 +143,10 @@ def _tables(
     seeded = [one for one in main if len(one.seeds) > 1]
     if seeded:
         tables.append(_seeds(seeded))
+    named = [*main[0].lengths]
+    lengths: list[list[Cell]] = [[one.name, *one.lengths.values()] for one in main]
+    about = "Means; of a trained system, those of its first seed."
+    tables.append(Table(title=OTHER, columns=["system", *named], rows=lengths, about=about))
     points = [one for one in main if one.kind == "method"]
     if points or rest:
         tables.append(_frontier(points, rest, means))

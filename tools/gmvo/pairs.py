@@ -17,10 +17,15 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.gmvo.data import Floats, Ints
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+
+MOST = 50_000_000
+"""Pairs that are taken on: signals and scores of one take 150 bytes, all in all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +48,11 @@ class Pairs:
         Args:
             types: (I,) int64.
             among: (I,) bool — goods that may be in a pair; None is all.
+
+        Raises:
+            SetupError: a type is so large that its pairs would not fit into memory.
         """
+        _refuse_large(types if among is None else types[among])
         order = np.argsort(types, kind="stable")
         order = order if among is None else order[among[order]]
         edges = np.flatnonzero(np.diff(types[order], prepend=-1, append=-1))
@@ -97,3 +106,12 @@ class Pairs:
         ranks = np.empty(len(self), np.int64)
         ranks[order] = np.arange(len(self)) - self.starts[self.source]
         return ranks
+
+
+def _refuse_large(types: Ints) -> None:
+    sizes = np.bincount(types)
+    if (sizes * (sizes - 1)).sum() > MOST:
+        raise SetupError(
+            f"The product types are too large: the largest has {sizes.max():,} goods, and all goods of "
+            f"a type are compared in pairs, at most {MOST:,}; give finer types, or a higher least."
+        )

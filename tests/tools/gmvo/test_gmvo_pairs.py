@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
+from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.gmvo.pairs import Pairs
 
 types = st.lists(st.integers(0, 4), max_size=14)
@@ -60,3 +62,8 @@ def test_ranks_are_a_stable_sort_within_the_list(values: list[int]) -> None:
 def test_sums_are_those_of_the_source() -> None:
     pairs = Pairs.of(np.array([0, 0, 0]))
     assert pairs.sums(np.arange(6.0)).tolist() == [1, 1, 5, 5, 9, 9]
+
+
+def test_types_that_are_too_large_are_refused() -> None:
+    with pytest.raises(SetupError, match=r"the largest has 9,000 goods.*a higher least"):
+        Pairs.of(np.zeros(9_000, np.int64))
