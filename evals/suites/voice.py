@@ -128,8 +128,8 @@ def _told(level: float, clips: Watched) -> str:
     return (
         f"{_name(level)} times the usual strength: AUC {clips.auc(Context().watch_s):.2f} of p(error) at "
         f"the end of the window; {len(clips.wrong)} errors and {len(clips.right)} right answers of "
-        f"{MADE.people} made-up people from whom it has not learnt. The intervals are over dialogues, and do "
-        "not hold the chance of other people or another training"
+        f"{MADE.people} made-up people from whom it has not learnt. The intervals are over dialogues; "
+        "they do not hold the chance of other people or another training"
     )
 
 
