@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,8 +14,11 @@ from merchgraph.cli.report_view import Markdown, Seed, show
 
 
 def reactions(
-    people: Annotated[int, typer.Option(min=2, max=200, help="Made-up people.")] = 20,
+    people: Annotated[int, typer.Option(min=3, max=200, help="Made-up people.")] = 20,
     clips: Annotated[int, typer.Option(min=4, max=200, help="Answers that each gets.")] = 16,
+    folder: Annotated[
+        Path | None, typer.Option(help="Your own clips, with a labels.csv, instead of all that.")
+    ] = None,
     seed: Seed = 0,
     markdown: Markdown = None,
     as_json: AsJson = False,
@@ -25,6 +29,6 @@ def reactions(
     from merchgraph.evals.suites import reactions as suite
 
     with stages(console) as telling:
-        params = suite.Params(people=people, clips=clips, seed=seed)
+        params = suite.Params(people=people, clips=clips, seed=seed, folder=folder)
         report = suite.run(params, telling=telling)
     show(report, console, (markdown, report.markdown), as_json=as_json)

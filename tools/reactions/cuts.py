@@ -144,7 +144,7 @@ def _spans(clip: Clip, mean: Floats, spread: Floats, span: int) -> Floats:
     if free < -1e-9:
         raise DataError(
             f"The clip {clip.name!r} lasts {clip.seconds:.2f} s, but a span is {span * BIN_S:g} s; "
-            "leave it out, or cut all clips to shorter spans."
+            "leave it out of the labels, or give it a later end."
         )
     values = (clip.values - mean) / spread
     begins = np.linspace(0.0, max(free, 0.0), SPANS)

@@ -36,6 +36,7 @@ def trapped() -> Cut:
     return cut_clips(made(Made(people=12, clips=12, expressiveness=0.0, confound=True))[0])
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-50, 50), min_size=1, max_size=9))
 def test_pooling_lies_between_mean_and_maximum(logits: list[float]) -> None:
     found = float(pooled(np.array(logits)))
