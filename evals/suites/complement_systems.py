@@ -19,7 +19,7 @@ import numpy as np
 
 from merchgraph.evals.baselines.complement import COUNTED, Scorer, item2vec
 from merchgraph.runtime.settings import settings
-from merchgraph.tools.complement.blend import Doubles, Signals, weigh
+from merchgraph.tools.complement.blend import SIGNALS, Doubles, Signals, weigh
 from merchgraph.tools.complement.config import PRESETS, Config
 from merchgraph.tools.complement.data import Log, read
 from merchgraph.tools.complement.fit import passes
@@ -177,7 +177,7 @@ def blended(asked: Asked, model: Model, config: Config) -> Scorer:
     first = read(asked.given.items, early, config, asked.given.told)
     seen = cases(first, early, later, most=MOST)
     signals = Signals(fitted(first, config), nearest(first), _logs(first))
-    weights = weigh(signals, seen[::2])
+    weights = weigh(signals, seen)
     whole = Signals(model, nearest(asked.log), _logs(asked.log))
     return lambda some: np.stack([weights @ whole.of(case) for case in some])
 
@@ -234,7 +234,8 @@ def _kept(asked: Asked, name: str, seed: int) -> Found:
 
 def _told(shop: str, name: str) -> str:
     """A system's name with its settings."""
-    return f"{name} {config_of(shop, name).model_dump_json() if name in VARIANTS else ''}"
+    signals = SIGNALS if name == "no user" else ""
+    return f"{name} {config_of(shop, name).model_dump_json() if name in VARIANTS else ''}{signals}"
 
 
 def _made(asked: Asked, name: str, seed: int) -> Found:

@@ -20,6 +20,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from rich.console import Console
 
 from merchgraph.evals.baselines.complement import skip_gram
+from merchgraph.tools.complement.blend import PRIOR
 from merchgraph.tools.complement.config import Config
 from merchgraph.tools.complement.data import Log, Tokens
 from merchgraph.tools.complement.fit import Passes
@@ -97,7 +98,7 @@ def test_a_query_on_the_full_catalogue(benchmark: BenchmarkFixture) -> None:
     log = synthetic(900_000, items=CATALOGUE)
     learned = Learned(
         PLAIN, log.items, log.users, (), np.zeros(0, np.int64), log.counts,
-        Model.fresh(log, PLAIN), nearest(log), np.ones(4),
+        Model.fresh(log, PLAIN), nearest(log), PRIOR,
     )  # fmt: skip
     tool = Complement.knowing(learned)
     rng = np.random.default_rng(0)

@@ -19,12 +19,13 @@ from merchgraph.tools.complement.model import Model
 from merchgraph.tools.complement.neighbours import Near
 
 Doubles = NDArray[np.float64]
-SIGNALS = ("basket", "cosine", "own", "popularity")
+SIGNALS = ("basket", "cosine", "cosine sum", "own", "own share", "popularity")
 """basket: <item_out, pooled item_in> of the session (criterion 1); cosine: log(1 + c / FLOOR) of the mean
-basket cosine c with the session's items; own: log(1 + earlier purchases); popularity: log(1 + count)."""
-PRIOR = np.array([0.5, 2.0, 1.4, 0.1])
+basket cosine c with the session's items; their sum; own: log(1 + earlier purchases); own share: log(1 +
+SHARE x their share of all earlier ones); popularity: log(1 + count)."""
+PRIOR = np.array([0.5, 1.5, 1.0, 1.0, 0.8, 0.0])
 """Weights where nothing can be learned, and where learning begins."""
-FLOOR = 0.002
+FLOOR, SHARE = 0.002, 200.0
 HARD, EVEN = 300, 200
 """Rivals of a target: the best ones by `PRIOR`, and some drawn evenly from the rest, who stand for it."""
 RIDGE = 1e-5
@@ -50,9 +51,12 @@ class Signals:
         found = np.zeros((len(SIGNALS), len(self.popularity)))
         session = list(dict.fromkeys(case.session))
         found[0] = self.model.by_basket([session])[0]
-        found[1] = np.log1p(self.near.sums(session) / (max(len(session), 1) * FLOOR))
-        found[2, list(case.own)] = np.log1p(list(case.own.values()))
-        found[3] = self.popularity
+        found[2] = self.near.sums(session)
+        found[1] = np.log1p(found[2] / (max(len(session), 1) * FLOOR))
+        own = np.array(list(case.own.values()), dtype=np.float64)
+        found[3, list(case.own)] = np.log1p(own)
+        found[4, list(case.own)] = np.log1p(SHARE * own / max(own.sum(), 1))
+        found[5] = self.popularity
         return found
 
 

@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.checkpoint import as_bytes, as_texts
-from merchgraph.tools.complement.blend import PRIOR, Doubles, Signals, weigh
+from merchgraph.tools.complement.blend import PRIOR, SIGNALS, Doubles, Signals, weigh
 from merchgraph.tools.complement.config import Config
 from merchgraph.tools.complement.data import Log, read
 from merchgraph.tools.complement.holdout import Case, cases, placed
@@ -23,7 +24,8 @@ from merchgraph.tools.data.splits import split_at
 from merchgraph.tools.data.tables import Events, Items
 
 MOST = 3_000
-"""Baskets of the last days that are looked at: half to weigh the blend, half for the card's figures."""
+"""Baskets of the last days that are looked at. The card's figures are of half of them, under weights of
+the other half; then the blend is weighed on all."""
 Progress = Callable[[int, int, str], None]
 
 
@@ -134,7 +136,7 @@ def learn(
     """Train twice: on what came before the last days, to weigh the blend on those; then on all.
 
     Raises:
-        SetupError: a package that the training needs is missing.
+        SetupError: a package that the training needs is missing, or the rate is too high.
         DataError: a column of `user_columns` is not in the log.
     """
     early, later = _cut(given.events, config)
@@ -177,6 +179,11 @@ def _passes(
         started = time.monotonic()
         seen = run.run(where.model, epoch)
         speed = seen / max(time.monotonic() - started, 1e-9)
+        if not np.isfinite(where.model.item_in).all():
+            raise SetupError(
+                f"The training diverged at the rate {config.rate}; give a lower one, for example "
+                f"--set rate={config.rate / 2:g}."
+            )
         where = where._replace(step=begin + epoch + 1)
         if memory:
             memory.keep(where)
@@ -187,14 +194,14 @@ def _passes(
 def _weighed(log: Log, model: Model, early: Events, later: Events) -> tuple[Doubles, Figures]:
     asked = cases(log, early, later, most=MOST)
     signals = Signals(model, nearest(log), np.log1p(log.counts.astype(np.float64)))
-    weights = weigh(signals, asked[::2])
-    rest = asked[1::2]
+    half, rest = asked[::2], asked[1::2]
     if not rest:
-        return weights, Figures(0, *[float("nan")] * 4)
-    blend, basket = (_ranks(signals, some, rest) for some in (weights, np.eye(len(weights))[0]))
-    gain = [float(np.where(r <= 10, 1 / np.log2(1 + r), 0).mean()) for r in (blend, basket)]
-    hit = [float((r <= 10).mean()) for r in (blend, basket)]
-    return weights, Figures(len(rest), *gain, *hit)
+        return weigh(signals, asked), Figures(0, *[float("nan")] * 4)
+    basket = np.eye(len(SIGNALS))[0]
+    ranks = [_ranks(signals, some, rest) for some in (weigh(signals, half), basket)]
+    gain = [float(np.where(r <= 10, 1 / np.log2(1 + r), 0).mean()) for r in ranks]
+    hit = [float((r <= 10).mean()) for r in ranks]
+    return weigh(signals, asked), Figures(len(rest), *gain, *hit)
 
 
 def _ranks(signals: Signals, weights: Doubles, asked: list[Case]) -> Doubles:

@@ -16,7 +16,7 @@ from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.complement.data import Log
 
 KEPT = 500
-"""Neighbours of an item; of The Complete Journey's validation weeks, 500 do as well as all."""
+"""Neighbours of an item, 50 MB for the 12,367 of The Complete Journey; farther ones count 0."""
 AT_ONCE = 1_024
 
 

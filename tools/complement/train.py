@@ -159,8 +159,8 @@ What is bought together with what, by dual item embeddings blended with basket c
   {figures.baskets:,} baskets with one item taken out, all items ranked. NDCG@10
   {figures.ndcg_blend:.3f} blended and {figures.ndcg_basket:.3f} by the embedding alone; Hit@10
   {figures.hit_blend:.3f} and {figures.hit_basket:.3f}.
-  The blend was weighed on as many other baskets of these days. Then all was learned anew from the whole
-  log.
+  In that measurement the blend was weighed on as many other baskets of these days; here it is weighed on
+  all of them, and embedding and counts are of the whole log.
 
 ## Limits
 

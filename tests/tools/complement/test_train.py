@@ -11,7 +11,9 @@ from pydantic import ValidationError
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.complement import train as module
 from merchgraph.tools.complement.config import Config
+from merchgraph.tools.complement.fit import Passes
 from merchgraph.tools.complement.learned import Learned
+from merchgraph.tools.complement.model import Model
 from merchgraph.tools.complement.tool import Complement
 from merchgraph.tools.complement.train import train
 from merchgraph.tools.contract import Past
@@ -97,6 +99,18 @@ def test_one_thread_gives_the_same_bits_and_another_seed_others(tmp_path: Path) 
     )
     assert same(one, two)
     assert not same(one, other)
+
+
+def test_a_rate_that_diverges_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Passes.run
+
+    def wild(self: Passes, model: Model, epoch: int) -> int:
+        model.item_in[0] = np.nan
+        return run(self, model, epoch)
+
+    monkeypatch.setattr(Passes, "run", wild)
+    with pytest.raises(SetupError, match=r"diverged at the rate 0.1; .* --set rate=0.05"):
+        train(STORE, SOME, tmp_path)
 
 
 def test_presets_are_settings_and_wrong_settings_are_refused() -> None:
