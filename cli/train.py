@@ -23,9 +23,6 @@ from rich.progress import (
 
 from merchgraph.cli.options import Data, Pairs, settings_of
 from merchgraph.cli.plain import plain
-from merchgraph.graphs.front import checked
-from merchgraph.tools.checkpoint import WEIGHTS, home
-from merchgraph.tools.data.shops import shop
 
 TRAINED = {
     "complement": "What is bought together with what: dual item embeddings of baskets.",
@@ -50,6 +47,11 @@ def fit(
     Raises:
         SetupError: an unknown shop or setting, or a folder that holds another training.
     """
+    # what a command that trains nothing should not wait for
+    from merchgraph.graphs.front import checked
+    from merchgraph.tools.checkpoint import WEIGHTS, home
+    from merchgraph.tools.data.shops import shop
+
     console = Console()
     module = import_module(f"merchgraph.tools.{name}.train")
     config = checked(module.Config, module.PRESETS[preset].model_dump() | given)
