@@ -8,15 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from merchgraph.evals.baselines.reactions import Boosting, Majority, Traps, whole_clips
-from merchgraph.evals.suites import reactions
+from merchgraph.evals.metrics.bootstrap import Estimate
+from merchgraph.evals.suites import reactions, reactions_models
 from merchgraph.evals.suites.reactions_metrics import MEASURES, Scored
 from merchgraph.evals.suites.reactions_models import MODELS, TRAPS, Progress
 from merchgraph.evals.suites.reactions_stream import by_person, recovery, streamed
 from merchgraph.runtime.errors import DataError
+from merchgraph.runtime.settings import settings as settings_now
 from merchgraph.runtime.settings import use_settings
+from merchgraph.tools.reactions.badrobots import FOLDER
 from merchgraph.tools.reactions.crowd import auc
 from merchgraph.tools.reactions.cuts import cut_clips
 from merchgraph.tools.reactions.made import Made, Planted, made
+from merchgraph.tools.reactions.model import Mil
 
 
 @settings(deadline=None, max_examples=30)
@@ -137,6 +141,28 @@ def test_a_folder_of_clips_is_evaluated_alone(tmp_path: Path) -> None:
     ]
     assert report.table("Clips").about.startswith("16 spans of 4 people, 50% positive.")
     assert len(report.table("By person").rows) == 4
+
+
+def test_the_real_gaze_is_told_by_place_and_no_summary_left_goes_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not (settings_now().data / FOLDER).is_dir():
+        pytest.skip(f"{settings_now().data / FOLDER} is not there; set MERCHGRAPH_DATA to test it")
+    monkeypatch.setattr(reactions_models, "MODELS", {"MIL log-sum-exp": Mil})
+    tables = reactions.gaze(lambda name: lambda done, total: None)
+    labelled, around, places = tables
+    found = {row[0]: row[3] for row in labelled.rows}
+    place, model = found["position only"], found["MIL log-sum-exp"]
+    assert isinstance(place, Estimate)
+    assert isinstance(model, Estimate)
+    assert place.mean > 0.99 > 0.9 > model.high
+    assert (place.n, len(around.rows)) == (24, len(TRAPS) + 1)
+    for row in places.rows:
+        assert isinstance(row[-1], float)
+        assert row[-1] <= 0.3
+    can, cannot = reactions.says(tables)
+    assert can.startswith("Gaze alone can tell")
+    assert "cannot be said to tell an error from a success" in cannot
 
 
 def test_two_people_are_too_few_to_hold_one_out(tmp_path: Path) -> None:
