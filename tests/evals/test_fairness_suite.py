@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from merchgraph.evals.baselines.fairness import fair_rec, p_mmf, worst_first
+from merchgraph.evals.report import Report
+from merchgraph.evals.suites import fairness
+from merchgraph.evals.suites.fairness_figure import figure, svg
+from merchgraph.evals.suites.fairness_measures import gini, jain, reordered, replayed
+from merchgraph.tools.fairness.bound import outcomes_of
+from merchgraph.tools.fairness.data import Trips
+from merchgraph.tools.fairness.duals import Goal, plan_of
+from merchgraph.tools.fairness.loop import serve
+from merchgraph.tools.fairness.train import Config
+from tests.tools.fairness.market_toy import market_shop
+from tests.tools.fairness.toy_window import K, equal_targets, even, toy_window, trips_of_toy
+
+PARAMS = fairness.Params(
+    weeks=2, least_seller=100, strengths=(0.3,), seeds=2, learned_seeds=1, longest=1_000
+)
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    def small(least_seller: int) -> Config:
+        return Config(least_seller=least_seller, least_item=3, places=4, trips=100, others=10)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fairness, "Config", small)
+        return fairness.run(PARAMS, store=market_shop())
+
+
+def test_the_report_has_every_table(report: Report) -> None:
+    titles = [table.title for table in report.tables]
+    assert titles == ["What fairness costs", "Against the fluid optimum",
+                      "Steps, chosen on validation", "On the real baskets", "Regret",
+                      "Learned outcomes"]  # fmt: skip
+    assert {row.kind for row in report.rows} == {"baseline", "method", "ablation"}
+    assert all(row.metrics["GMV"].n == 2 for row in report.rows)
+    assert "max-min 0.3" in report.markdown()
+    assert "Regret" in report.html()
+    assert json.loads(report.model_dump_json())["suite"] == "fairness"
+
+
+def test_no_list_earns_more_than_greedy_or_beats_the_bound(report: Report) -> None:
+    greedy = report.rows[0].metrics["GMV"].mean
+    assert all(row.metrics["GMV"].mean <= greedy + 1e-6 for row in report.rows)
+    bound = float(str(report.tables[1].rows[0][2]))
+    for row in report.rows:
+        reached = row.metrics["GMV"].mean + 0.3 * min(1.0, row.metrics["min share"].mean)
+        assert reached <= bound + 1e-3
+
+
+def test_the_figure_has_a_point_for_each_fair_list(report: Report) -> None:
+    points = figure(report)["layer"][1]["data"]["values"]
+    assert {point["family"] for point in points} >= {"max-min", "worst first"}
+    assert svg(report).startswith("<svg")
+
+
+def test_gini_and_jain_know_their_ends() -> None:
+    assert gini(np.ones(4)) == pytest.approx(0)
+    assert gini(np.array([0, 0, 0, 1.0])) == pytest.approx(0.75)
+    assert jain(np.ones(4)) == pytest.approx(1)
+    assert jain(np.array([0, 0, 0, 1.0])) == pytest.approx(0.25)
+    assert gini(np.zeros(3)) == 0
+    assert jain(np.zeros(3)) == 1
+
+
+def test_replaying_finds_what_was_really_bought() -> None:
+    trips = Trips(np.array([0, 1]), np.array([0, 2, 3]), np.array([4, 1, 2]))
+    window = toy_window()
+    shown = np.array([[1, 2, 4], [1, 2, -1]], dtype=np.int32)
+    earned, hit = replayed(window, trips, shown)
+    assert hit.tolist() == [[True, False, True], [False, True, False]]
+    assert earned == pytest.approx([window.reward[[1, 4]].sum(), window.reward[2]])
+    turned = reordered(trips, np.array([1, 0]))
+    assert turned.bought.tolist() == [2, 4, 1]
+    assert replayed(window, turned, shown[::-1])[0] == pytest.approx(earned[::-1])
+
+
+def test_baselines_without_their_wish_are_greedy() -> None:
+    window = toy_window()
+    trips = trips_of_toy(window, 300)
+    greedy, _ = serve(window, plan_of(Goal(strength=0), np.ones(6)), trips, K)
+    assert (worst_first(window, plan_of(Goal(strength=0), np.ones(6)), trips, K) == greedy).all()
+    assert (fair_rec(window, 6, trips, K, 0.0) == greedy).all()
+
+
+def test_fair_rec_keeps_its_promise_and_repeats_no_item() -> None:
+    window = toy_window()
+    trips = trips_of_toy(window, 300)
+    shown = fair_rec(window, 6, trips, K, 0.5)
+    given = np.bincount(window.seller[shown.ravel()], minlength=6)
+    assert given.min() >= int(0.5 * 300 * K / 6)
+    assert all(len(set(row)) == K for row in shown.tolist())
+
+
+def test_worst_first_and_p_mmf_lift_the_worst_seller() -> None:
+    window = toy_window()
+    trips = trips_of_toy(window, 3_000)
+    targets = equal_targets(window, trips)
+
+    def worst(shown: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> float:
+        outcomes, _ = outcomes_of(window, trips, shown, 6, even(trips))
+        return float((outcomes / targets).min())
+
+    base = worst(serve(window, plan_of(Goal(strength=0), targets), trips, K)[0])
+    assert worst(worst_first(window, plan_of(Goal(strength=0.3), targets), trips, K)) > base + 0.05
+    sizes = np.full(6, 1 / 6)
+    assert worst(p_mmf(window, sizes, trips, K, strength=1.0, rate=0.05)) > base + 0.05
