@@ -6,6 +6,7 @@ context tokens that do not hold the answer: brand, seller and price only.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -151,14 +152,16 @@ def _inferred(log: Log, model: Model, items: Sequence[int]) -> Vectors:
 
 
 def _kinds(store: Shop, log: Log) -> dict[str, list[str]]:
-    """Level -> kind of each item of the log; levels that nothing has are left out."""
+    """Level -> kind of each item of the log; levels without two large kinds are left out."""
     paths = dict(store.items.frame.select("item", "category").iter_rows())
     parts = [paths[item].split(" > ") for item in log.items]
     kinds = {
         name: [path[level] if len(path) > level else "" for path in parts]
         for name, level in LEVELS.items()
     }
-    return {name: labels for name, labels in kinds.items() if len(set(labels)) > 2}
+    sizes = {name: Counter(label for label in labels if label) for name, labels in kinds.items()}
+    large = {name: sum(n >= FEWEST for n in counts.values()) for name, counts in sizes.items()}
+    return {name: labels for name, labels in kinds.items() if large[name] > 1}
 
 
 def _with_tokens(asked: Asked, sources: tuple[Source, ...]) -> Log:

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from merchgraph.cli.eval_complement import numbers
+from merchgraph.cli.eval_complement import eval_complement, numbers
 from merchgraph.evals.baselines.complement import COUNTED, cosine, item2vec, pmi
 from merchgraph.evals.metrics.ranking import auc, ranking_metrics
+from merchgraph.evals.report import Report
 from merchgraph.evals.suites import complement as suite
 from merchgraph.evals.suites import complement_systems as systems
-from merchgraph.evals.suites.complement_probes import cold, scored, twin, without
+from merchgraph.evals.suites.complement_probes import classified, cold, scored, twin, without
 from merchgraph.evals.suites.complement_tables import ORDERINGS, orderings, spread
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.settings import use_settings
@@ -92,6 +93,35 @@ def test_the_report_compares_with_cosine_and_the_best_baseline(
     assert report.tables[0].rows
     with pytest.raises(SetupError, match="no variant 'best'"):
         suite.run(suite.Params(variants=("best",)))
+
+
+def test_a_shop_without_large_kinds_is_not_classified(
+    store: Shop, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(suite, "shop", lambda name: store)
+    page = cache / "page.md"
+    eval_complement(seeds="0", limit=40, variants="items", markdown=page, as_json=True)
+    report = Report.model_validate_json(capsys.readouterr().out)
+    assert report.params["variants"] == ["items"]
+    assert [table.title for table in report.tables] == [
+        "Seeds", "The paper's orderings", "Cold start"
+    ]  # fmt: skip
+    assert "items alone" in page.read_text()
+
+
+def test_large_kinds_are_classified() -> None:
+    items = [item for triple in TRIPLES for item in triple]
+    many = {item: ["A > x", "B > y"][n % 2] for n, item in enumerate(items)}
+    made = given([[f"{item}{n % 9}" for item in triple] for n in range(300) for triple in TRIPLES],
+                 facts={"category": {f"{item}{n}": path for item, path in many.items()
+                                     for n in range(9)}}, hours=2)  # fmt: skip
+    table = classified(shop(made), suite.asked_of(shop(made), 5), 0)
+    assert table is not None
+    assert table.columns[1:] == [
+        "department, micro F1", "department, macro F1", "category, micro F1", "category, macro F1"
+    ]  # fmt: skip
+    assert len(table.rows) == 5
+    assert all(0 <= float(str(cell)) <= 1 for row in table.rows for cell in row[1:])
 
 
 @pytest.mark.parametrize("rank", [1, 2, 7, 10, 11])
