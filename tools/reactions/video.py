@@ -2,8 +2,8 @@
 
     write_features(Path("p07_03.mp4"), Path("face_landmarker.task"), Path("p07_03.csv"))
 
-Needs mediapipe (which brings OpenCV) and its model file, which Google offers apart from the package. A
-frame without a face is a row without values.
+Needs the extra video (mediapipe, which brings OpenCV; tried with 1.2.2) and its model file, which Google
+offers apart from the package. A frame without a face is a row without values.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _landmarker(model: Path) -> Iterator[Shapes]:
         from mediapipe.tasks.python import BaseOptions, vision  # type: ignore[import-not-found]
     except ModuleNotFoundError as error:
         raise SetupError(
-            f"Features from video need mediapipe ({error.name} is missing): pip install mediapipe."
+            f"Features from video need the extra video ({error.name} is missing): pip install 'merchgraph[video]'."
         ) from error
     options = vision.FaceLandmarkerOptions(
         base_options=BaseOptions(model_asset_path=str(model)),
@@ -65,7 +65,13 @@ def _landmarker(model: Path) -> Iterator[Shapes]:
         output_face_blendshapes=True,
         num_faces=1,
     )
-    with vision.FaceLandmarker.create_from_options(options) as landmarker:
+    try:
+        opened = vision.FaceLandmarker.create_from_options(options)
+    except (RuntimeError, ValueError) as error:
+        raise DataError(
+            f"{model}: MediaPipe cannot read it ({error}); give its face_landmarker.task."
+        ) from error
+    with opened as landmarker:
 
         def shapes(picture: Any, ms: int) -> Mapping[str, float]:
             image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=picture)

@@ -53,7 +53,7 @@ def test_what_is_missing_is_said(
     files: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "mediapipe", None)
-    with pytest.raises(SetupError, match=r"need mediapipe .* pip install mediapipe"):
+    with pytest.raises(SetupError, match=r"need the extra video .* 'merchgraph\[video\]'"):
         video.write_features(*files)
     files[1].unlink()
     with pytest.raises(
