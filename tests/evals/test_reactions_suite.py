@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merchgraph.evals.baselines.reactions import Boosting, Majority, Traps, whole_clips
+from merchgraph.evals.baselines.reactions import Boosting, Majority, Plain, Traps, whole_clips
 from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.suites import reactions, reactions_models
 from merchgraph.evals.suites.reactions_metrics import MEASURES, Scored
@@ -74,6 +74,21 @@ def test_a_careless_table_tells_the_length() -> None:
     frames = [len(clip.times) for clip in clips.clips]
     assert np.isfinite(table).all()
     assert max(abs(np.corrcoef(column, frames)[0, 1]) for column in table.T) > 0.5
+
+
+def test_a_careless_model_is_fooled_by_length_and_ours_is_not() -> None:
+    trap = Made(people=10, clips=12, expressiveness=0.0, confound=True)
+    fair = trap.model_copy(update={"confound": False, "seed": 1})
+    long, even = made(trap)[0], made(fair)[0]
+    cut, new = cut_clips(long), cut_clips(even)
+    held = cut.person >= "p07"
+    table = whole_clips(long)
+    careless = Plain().fit(table[~held], cut.error[~held])
+    assert auc(careless.p(table[held]), cut.error[held] > 0) > 0.9
+    assert 0.35 < auc(careless.p(whole_clips(even)), new.error > 0) < 0.65
+    ours = Mil().fit(cut[~held])
+    assert 0.3 < auc(ours.p(cut[held]), cut.error[held] > 0) < 0.7
+    assert 0.35 < auc(ours.p(new), new.error > 0) < 0.65
 
 
 def test_a_found_error_is_one_after_its_reaction_began() -> None:

@@ -57,7 +57,8 @@ def _landmarker(model: Path) -> Iterator[Shapes]:
         from mediapipe.tasks.python import BaseOptions, vision  # type: ignore[import-not-found]
     except ModuleNotFoundError as error:
         raise SetupError(
-            f"Features from video need the extra video ({error.name} is missing): pip install 'merchgraph[video]'."
+            f"Features from video need the extra video ({error.name} is missing): "
+            "pip install 'merchgraph[video]'."
         ) from error
     options = vision.FaceLandmarkerOptions(
         base_options=BaseOptions(model_asset_path=str(model)),
