@@ -29,7 +29,7 @@ from merchgraph.evals.suites.complement_systems import (
     Asked,
     results,
 )
-from merchgraph.evals.suites.complement_tables import orderings, spread
+from merchgraph.evals.suites.complement_tables import against, orderings, spread
 from merchgraph.evals.tables import Table
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.complement.config import PRESETS
@@ -44,6 +44,7 @@ METRICS = ("NDCG@10", "AUC", "NDCG", "Hit@10")
 TESTS = {"complete_journey": datetime(2017, 11, 27), "online_retail": datetime(2011, 11, 11)}
 """Where the test window of a known log begins: week 49 of 53, and the last four weeks."""
 DAYS = 28
+EMBEDDED = (SHIPPED, "paper, criterion 2", "paper, no user", "items alone")
 REFERENCE = "cosine, baskets by size"
 Told = Callable[[str], Callable[[int, int], None]]
 
@@ -81,16 +82,12 @@ def run(params: Params | None = None, *, telling: Told | None = None) -> Report:
     store = shop(params.data)
     asked = asked_of(store, params.limit)
     found = results(asked, params.seeds, params.variants, telling and telling("systems"))
-    tables = [spread(found), orderings(found)]
+    tables = [against(found, EMBEDDED, (ITEM2VEC, "triple2vec")), orderings(found), spread(found)]
     if params.probes:
-        tables += [
-            table
-            for table in (
-                classified(store, asked, params.seeds[0]), cold(asked, params.seeds[0])
-            )
-            if table
-        ]  # fmt: skip
-    return report(found, tables, params.model_dump(mode="json"))
+        more = classified(store, asked, params.seeds[0]), cold(asked, params.seeds[0])
+        tables += [table for table in more if table]
+    told = [table for table in tables if table.rows]
+    return report(found, told, params.model_dump(mode="json"))
 
 
 def asked_of(store: Shop, limit: int) -> Asked:

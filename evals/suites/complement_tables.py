@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +38,7 @@ ORDERINGS = (
     Ordering("dense data: leaving context out costs nothing", "paper, no context (prod2vec)",
              "paper, criterion 2", equal=True),
     Ordering("sparse data: context helps", "paper, criterion 2", "paper, no context (prod2vec)"),
+    Ordering("the same without users", "items alone", "paper, no user", equal=True),
     Ordering("two item vectors beat one", "items alone", "items alone, one vector"),
     Ordering("the mean beats the maximum", "items alone", "items alone, maximum"),
     Ordering("a history beats single items", "items alone", "items alone, k = 1 (item-item CF)"),
@@ -71,6 +72,25 @@ def verdict(one: Ordering, gap: Estimate | None) -> str:
     if gap is None or gap.verdict == "unclear":
         return "reproduced" if gap is not None and one.equal else "not shown"
     return "reproduced" if gap.verdict == "better" else "the other way round"
+
+
+def against(found: Found, systems: Sequence[str], rivals: Sequence[str]) -> Table:
+    """Some systems minus some rivals, of those that were run."""
+    rows: list[list[Cell]] = []
+    for one in systems:
+        for other in rivals:
+            if one in found and other in found:
+                gap, area = (
+                    difference(_mean(found[one], measure), _mean(found[other], measure))
+                    for measure in ("gain", "auc")
+                )
+                rows.append([f"{one} - {other}", gap, area])
+    return Table(
+        title="Against other embeddings",
+        columns=["pair", "NDCG@10", "AUC"],
+        rows=rows,
+        about="Differences paired by case, means over seeds.",
+    )
 
 
 def spread(found: Found) -> Table:

@@ -104,7 +104,7 @@ def test_a_shop_without_large_kinds_is_not_classified(
     report = Report.model_validate_json(capsys.readouterr().out)
     assert report.params["variants"] == ["items"]
     assert [table.title for table in report.tables] == [
-        "Seeds", "The paper's orderings", "Cold start"
+        "Against other embeddings", "Cold start"
     ]  # fmt: skip
     assert "items alone" in page.read_text()
 
