@@ -8,11 +8,11 @@ import numpy as np
 
 from merchgraph.evals.metrics.bootstrap import Estimate, estimates
 from merchgraph.evals.results import Row
-from merchgraph.evals.suites.fairness_ground import Ground, Played, Steps, played
-from merchgraph.evals.suites.fairness_measures import measured, reordered, replayed
+from merchgraph.evals.suites.fairness_ground import Ground, Played, Steps
+from merchgraph.evals.suites.fairness_measures import replayed
 from merchgraph.evals.tables import Cell, Table
+from merchgraph.tools.fairness.bound import dual
 from merchgraph.tools.fairness.duals import Goal, plan_of
-from merchgraph.tools.fairness.learn import Study, Traits, cold, learn
 from merchgraph.tools.fairness.loop import serve
 
 PRICES = "What fairness costs"
@@ -20,7 +20,6 @@ PRICE_COLUMNS = ["system", "GMV lost, %", "purchases lost, %", "min share", "bel
 WALKS = (1_000, 3_000, 10_000, 30_000, 100_000)
 WALKERS = 3
 """Walks of each length."""
-DELAY = 1_000
 
 
 def prices(rows: Sequence[Row]) -> Table:
@@ -111,80 +110,30 @@ def regret(
     progress: Callable[[int, int], None],
 ) -> Table:
     """How the distance to the optimum grows with the number of trips, which are drawn from the window."""
-    best = ground.optimum(Goal(strength=strength)).bound
+    best = ground.optimum(Goal(strength=strength)).subsidies
+    yardstick = plan_of(Goal(strength=strength), ground.targets)
     lengths = [length for length in WALKS if length <= longest]
     rows: list[list[Cell]] = []
     for done, length in enumerate(lengths, start=1):
         goal = Goal(strength=strength, pace=steps.pace, horizon=length)
-        plan, lost = plan_of(goal, ground.known), []
+        plan = plan_of(goal, ground.known)
+        lost, bounds = list[float](), list[float]()
         for seed in range(WALKERS):
             drawn = np.random.default_rng(seed).choice(ground.trips.shopper, length)
             shown, _ = serve(ground.window, plan, drawn, ground.k)
             trips = ground.trips._replace(shopper=drawn)
-            lost.append(best - ground.objective(goal, trips, shown))
+            shoppers, counts = np.unique(drawn, return_counts=True)
+            bound, _, _ = dual(ground.window, yardstick, best, shoppers, counts / length, ground.k)
+            bounds.append(bound)
+            lost.append(bound - ground.objective(goal, trips, shown))
         mean = float(np.mean(lost))
-        rows.append([f"{length:,}", 100 * mean / best, f"{mean * length:,.1f}",
+        rows.append([f"{length:,}", 100 * mean / float(np.mean(bounds)), f"{mean * length:,.1f}",
                      float(mean * np.sqrt(length))])  # fmt: skip
         progress(done, len(lengths))
     about = (
         f"Max-min {strength:g} without a forecast on trips drawn with repetition; mean of {WALKERS} "
-        "walks. Regret is T * (bound - objective); it is O(sqrt T) where the last column stays."
+        "walks. Regret is T * (bound - objective), the bound a dual value on the same trips; it is "
+        "O(sqrt T) where the last column stays."
     )
     columns = ["trips T", "a trip, %", "regret, GMV", "regret / sqrt T"]
     return Table(title="Regret", columns=columns, rows=rows, about=about)
-
-
-def learned(
-    ground: Ground, steps: Steps, seeds: int, progress: Callable[[int, int], None]
-) -> Table:
-    """What it costs not to know what shoppers buy: begun cold, learned from what was shown."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    traits = Traits.of(ground.market, ground.purchase)
-    basket = float(np.diff(ground.trips.starts).mean())
-    belief, rows = cold(round(basket), len(ground.market.items)), list[list[Cell]]()
-    kinds = [(name, strength, study) for strength in (0.0, 0.3) for name, study in STUDIES.items()
-             if strength or name in ("mean", "UCB", "Thompson")]  # fmt: skip
-
-    def one(strength: float, study: Study | None, seed: int) -> list[float]:
-        order = np.random.default_rng(seed).permutation(len(ground.trips.shopper))
-        trips = reordered(ground.trips, order)
-        goal = Goal(strength=strength, pace=steps.pace, horizon=len(order))
-        plan = plan_of(goal, ground.known)
-        shown = played(ground, plan, order)
-        if study is not None:
-            shown, _ = learn(
-                ground.window, plan, trips, traits, belief, study._replace(seed=seed), ground.k
-            )
-        found, half = measured(ground.window, ground.targets, trips, shown), len(order) // 2
-        late = trips.shopper[half:], shown[half:]
-        free = ground.greedy[order][half:]
-        gain = ground.window.chance[late[0][:, None], late[1]] * ground.window.reward[late[1]]
-        most = ground.window.chance[late[0][:, None], free] * ground.window.reward[free]
-        greedy = measured(ground.window, ground.targets, ground.trips, ground.greedy)["GMV"]
-        return [100 * (1 - found["GMV"] / greedy), float(100 * (1 - gain.sum() / most.sum())),
-                found["min share"], found["below half"]]  # fmt: skip
-
-    with ThreadPoolExecutor(2) as pool:
-        for done, (name, strength, study) in enumerate(kinds, start=1):
-            table = list(
-                pool.map(lambda seed, s=strength, how=study: one(s, how, seed), range(seeds))
-            )  # type: ignore[misc]
-            rows.append([f"{name}, strength {strength:g}", *estimates(np.array(table).T)])
-            progress(done, len(kinds))
-    about = (
-        "Begun with the mean basket size and no other knowledge; answers are drawn from the true "
-        "chances; percent of what greedy lists earn that know them. Credit is estimated but where said."
-    )
-    columns = ["ranker", "GMV lost, %", "of the second half, %", "min share", "below half"]
-    return Table(title="Learned outcomes", columns=columns, rows=rows, about=about)
-
-
-STUDIES: dict[str, Study | None] = {
-    "known": None,
-    "mean": Study("mean"),
-    "UCB": Study("ucb", width=0.3),
-    "Thompson": Study("thompson"),
-    f"UCB, answers {DELAY:,} trips late": Study("ucb", delay=DELAY, width=0.3),
-    "UCB, drawn credit": Study("ucb", width=0.3, credit="drawn"),
-}

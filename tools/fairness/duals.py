@@ -64,7 +64,7 @@ class Goal(BaseModel):
             le=100,
             description="Step: pace / sqrt(horizon); larger reacts faster and costs more.",
         ),
-    ] = 0.5
+    ] = 1.0
     horizon: Annotated[int, Field(ge=1, description="Trips that are planned for.")] = 12_000
 
 

@@ -186,9 +186,18 @@ def forecast(
         market: of the items.
         chance: (U, I) float32 — of the shoppers that come.
         counts: (U,) float64 — how often each comes.
+
+    Raises:
+        SetupError: numba is not installed.
     """
-    from merchgraph.tools.fairness.bound import fluid, outcomes_of
-    from merchgraph.tools.fairness.loop import Window, shown_at
+    try:
+        from merchgraph.tools.fairness.bound import fluid, outcomes_of
+        from merchgraph.tools.fairness.loop import Window, shown_at
+    except ModuleNotFoundError as error:
+        raise SetupError(
+            f"The fair ranker's training needs the package {error.name}, which is not installed: "
+            "pip install 'merchgraph[torch]'."
+        ) from error
 
     prices, shoppers = market.prices.astype(np.float32), np.arange(len(chance))
     window = Window(chance, prices, prices, market.seller)

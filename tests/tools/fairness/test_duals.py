@@ -32,7 +32,8 @@ def goal(fair: str, strength: float = 0.4) -> Goal:
 def shares_of(fair: str, sums: list[float], trips: float) -> Floats:
     found = np.zeros(3)
     leader(plan_of(goal(fair), TARGETS), np.array(sums), trips, found)
-    return found / TARGETS
+    shares: Floats = found / TARGETS
+    return shares
 
 
 @pytest.mark.parametrize("fair", FAIR)

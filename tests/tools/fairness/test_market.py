@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -103,7 +104,9 @@ def test_traits_give_the_chances_of_the_model() -> None:
 
 @pytest.mark.timeout(400)  # of which compiling may take most, on a busy machine
 @pytest.mark.parametrize("explore", ["mean", "ucb", "thompson"])
-def test_a_cold_ranker_learns_what_shoppers_buy(explore: str) -> None:
+def test_a_cold_ranker_learns_what_shoppers_buy(
+    explore: Literal["mean", "ucb", "thompson"],
+) -> None:
     from merchgraph.evals.suites.fairness_measures import reordered
     from merchgraph.tools.fairness.bound import outcomes_of
     from merchgraph.tools.fairness.duals import Goal, plan_of
@@ -118,7 +121,7 @@ def test_a_cold_ranker_learns_what_shoppers_buy(explore: str) -> None:
     ones = np.ones(len(market.items), np.float32)
     window = Window(chance, ones, ones, market.seller)
     plan = plan_of(Goal(strength=0), np.ones(len(market.sellers)))
-    study = Study.__new__(Study, explore, 5, 0, 0.3, "estimated")
+    study = Study(explore, delay=5, width=0.3)
     shown, after = learn(window, plan, trips, Traits.of(market, true), cold(4, len(ones)), study, 4)
     half = len(shown) // 2
     late = np.full(len(shown) - half, 1 / (len(shown) - half))
