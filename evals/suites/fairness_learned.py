@@ -12,6 +12,7 @@ from merchgraph.evals.metrics.bootstrap import estimates
 from merchgraph.evals.suites.fairness_ground import Ground, Steps, played
 from merchgraph.evals.suites.fairness_measures import measured, reordered
 from merchgraph.evals.tables import Cell, Table
+from merchgraph.tools.fairness.data import Floats, Whole
 from merchgraph.tools.fairness.duals import Goal, plan_of
 from merchgraph.tools.fairness.learn import Study, Traits, cold, learn
 from merchgraph.tools.fairness.loop import Shown, Window
@@ -74,10 +75,9 @@ def _one(
     return float(lost), float(late), found["min share"], found["below half"]
 
 
-def _earned(
-    window: Window, shoppers: np.ndarray[tuple[int, ...], np.dtype[np.int64]], shown: Shown
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _earned(window: Window, shoppers: Whole, shown: Shown) -> Floats:
     """(T,) expected sales of each trip's list."""
     columns = np.maximum(shown, 0)
     gain = window.chance[shoppers[:, None], columns] * window.reward[columns] * (shown >= 0)
-    return gain.sum(axis=1).astype(np.float64)
+    earned: Floats = gain.sum(axis=1).astype(np.float64)
+    return earned
