@@ -38,7 +38,7 @@ ORDERINGS = (
     Ordering("dense data: leaving context out costs nothing", "paper, no context (prod2vec)",
              "paper, criterion 2", equal=True),
     Ordering("sparse data: context helps", "paper, criterion 2", "paper, no context (prod2vec)"),
-    Ordering("the same without users", "items alone", "paper, no user", equal=True),
+    Ordering("without users too, context may be left out", "items alone", "paper, no user", equal=True),
     Ordering("two item vectors beat one", "items alone", "items alone, one vector"),
     Ordering("the mean beats the maximum", "items alone", "items alone, maximum"),
     Ordering("a history beats single items", "items alone", "items alone, k = 1 (item-item CF)"),
