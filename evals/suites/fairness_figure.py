@@ -17,7 +17,9 @@ FAMILIES = {
 GREY = "#7f8a99"
 WIDTH, HEIGHT = 560, 360
 FARTHEST = 12.0
-"""Percent of GMV at which the figure ends; what costs more is left out, as the title says."""
+"""Percent of GMV at which the figure ends; what costs more is left out, as its axis says."""
+NEAR = 0.15
+"""Percent of GMV between two labels of a line."""
 
 Spec = dict[str, Any]
 
@@ -43,10 +45,10 @@ def figure(results: Results) -> Spec:
     with bench("The figure"):
         import altair as alt
     points = _points(results)
-    there = [name for name in FAMILIES if any(point["family"] == name for point in points)]
+    there = _families(points)
     colours = alt.Scale(domain=there, range=[FAMILIES[name] for name in there])
     base = alt.Chart(alt.InlineData(values=points)).encode(
-        x=alt.X("lost:Q", title="GMV lost, % of greedy lists"),
+        x=alt.X("lost:Q", title=f"GMV lost, % of greedy lists (up to {FARTHEST:g})"),
         y=alt.Y("share:Q", title="outcome of the worst seller / its target"),
         color=alt.Color("family:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
     )
@@ -75,5 +77,21 @@ def _points(results: Results) -> list[Spec]:
             points.append({"family": family, "label": label, "strength": float(label),
                            "lost": lost, "share": row.metrics["min share"].mean})  # fmt: skip
     zero = {"label": "", "strength": 0.0, "lost": 0.0}
-    share = results.rows[0].metrics["min share"].mean
-    return [*({**zero, "family": name, "share": share} for name in FAMILIES), *points]
+    zero["share"] = results.rows[0].metrics["min share"].mean
+    return [{**zero, "family": name} for name in _families(points)] + _apart(points)
+
+
+def _families(points: list[Spec]) -> list[str]:
+    """Those that have a point, in the order of the key."""
+    return [name for name in FAMILIES if any(point["family"] == name for point in points)]
+
+
+def _apart(points: list[Spec]) -> list[Spec]:
+    """The same points, without the labels that would lie on the one before."""
+    shown: dict[str, float] = {}
+    for point in points:
+        if point["lost"] - shown.get(point["family"], -NEAR) < NEAR:
+            point["label"] = ""
+        else:
+            shown[point["family"]] = point["lost"]
+    return points
