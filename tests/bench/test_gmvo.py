@@ -19,9 +19,8 @@ from merchgraph.tools.gmvo.train import train
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(1_800)]
 
 QUERIES = 2_000
-SLOWEST_MS = 10.0
-LONGEST_S = 1_200.0
-"""Of processor time."""
+SLOWEST_MS, LONGEST_S = 10.0, 1_200.0
+"""Of processor time: the wall clock of a shared machine measures its other work."""
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +42,9 @@ def test_queries_by_basket_stay_below_ten_milliseconds(model: Similar) -> None:
     sessions = shop().events.frame.group_by("session", maintain_order=True).agg("item")["item"]
     times = []
     for basket in sessions.head(QUERIES):
-        began = time.perf_counter()
+        began = time.thread_time()
         model.recommend([Past(session=basket.to_list())], 8)
-        times.append(1_000 * (time.perf_counter() - began))
+        times.append(1_000 * (time.thread_time() - began))
     p50, p95 = np.percentile(times, [50, 95])
     Console().print(f"recommend: p50 {p50:.2f} ms, p95 {p95:.2f} ms of {len(model.items):,} items")
     assert p95 < SLOWEST_MS
