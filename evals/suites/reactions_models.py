@@ -94,7 +94,9 @@ def _within(told: Floats, cut: Cut, clue: str) -> Floats:
 def one_thread() -> Iterator[None]:
     """Small products of matrices: threads would wait for each other, ten times as long."""
     with bench("This suite"):
-        import sklearn.ensemble  # noqa: F401 — its threads are held back only if they are there
+        # the threads of a package are held back only if it is there already
+        import sklearn.ensemble  # noqa: F401
+        import torch  # noqa: F401
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
     with threadpool_limits(1):
         yield
