@@ -7,7 +7,16 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from merchgraph.cli import eval_hyper, eval_lens, eval_reactions, eval_texts, eval_voice
+from merchgraph.cli import (
+    eval_complement,
+    eval_fairness,
+    eval_gmvo,
+    eval_hyper,
+    eval_lens,
+    eval_reactions,
+    eval_texts,
+    eval_voice,
+)
 from merchgraph.cli.options import AsJson, Data, Model
 from merchgraph.cli.plain import plain, teller
 from merchgraph.cli.prepare import prepare_shop
@@ -147,5 +156,8 @@ app.command()(eval_texts.carts)
 app.command()(eval_texts.copy)
 app.command()(eval_hyper.hyper)
 app.command()(eval_lens.lens)
+app.command("complement")(eval_complement.eval_complement)
+app.command()(eval_gmvo.gmvo)
+app.command()(eval_fairness.fairness)
 app.command()(eval_reactions.reactions)
 app.command()(eval_voice.voice)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from merchgraph.evals.extra import bench
+from merchgraph.evals.figure import LOOK
 from merchgraph.evals.results import Results
 
 FAMILIES = {
@@ -63,7 +64,7 @@ def figure(results: Results) -> Spec:
     ]
     title = f"Fairness and its price: n = {results.n:,} orders of the trips"
     chart = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT, title=title)
-    spec: Spec = chart.configure(background="white").to_dict()
+    spec: Spec = chart.configure(**LOOK).to_dict()
     return spec
 
 

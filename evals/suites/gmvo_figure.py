@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from merchgraph.evals.extra import bench
+from merchgraph.evals.figure import LOOK
 from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.results import Results
 from merchgraph.evals.suites.gmvo_cases import METRICS
@@ -69,7 +70,7 @@ def figure(results: Results) -> Spec:
     ]
     title = f"gmvo: {results.params['data']}, {results.params['cases']:,} occasions"
     chart = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT, title=title)
-    spec: Spec = chart.configure(background="white").to_dict()
+    spec: Spec = chart.configure(**LOOK).to_dict()
     return spec
 
 

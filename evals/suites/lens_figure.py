@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from merchgraph.evals.extra import bench
+from merchgraph.evals.figure import LOOK
 from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.results import Results
 from merchgraph.evals.suites.lens_tables import COLUMNS, MODALITY
@@ -24,13 +25,6 @@ MARGIN = 0.08
 """Room beyond the outermost points, as a share of their span."""
 
 Spec = dict[str, Any]
-
-# letters are wider in some viewers than where the picture was laid out
-LOOK: Spec = {
-    "background": "white",
-    "padding": {"left": 10, "top": 5, "right": 40, "bottom": 5},
-    "axis": {"titlePadding": 14},
-}
 
 
 def svg(results: Results) -> str:
