@@ -26,6 +26,13 @@ T = TypeVar("T")
 SIZE = 8
 Size = Annotated[int | None, typer.Option(help="Items around the seed item; 8 if not set.")]
 
+Near = Annotated[
+    str,
+    typer.Option(
+        help="Around the seed item: co-purchase, or by a trained tool complement or similar."
+    ),
+]
+
 
 def carts(
     module: Annotated[
@@ -35,12 +42,7 @@ def carts(
         str | None, typer.Option(help="Title this item and what is bought together with it.")
     ] = None,
     size: Size = None,
-    near: Annotated[
-        str,
-        typer.Option(
-            help="Around the seed item: co-purchase, or by a trained tool complement or similar."
-        ),
-    ] = "co-purchase",
+    near: Near = "co-purchase",
     model: Model = None,
     data: Data = "complete_journey",
     pairs: Pairs = None,
@@ -59,10 +61,8 @@ def carts(
 
     context = checked(graph.Context, given | settings_of(pairs))
     endpoint(context.model)  # a wrong name is said before the shop is read
-    requests = [
-        checked(graph.Request, {"items": list(one.items), "name": one.id})
-        for one in _modules(context.data, module, _Seed(seed_item, size, near))
-    ]
+    found = _modules(context.data, module, _Seed(seed_item, size, near))
+    requests = [checked(graph.Request, {"items": [*one.items], "name": one.id}) for one in found]
     with _recording(record):
         for number, request in enumerate(requests, start=1):
             _progress(number, len(requests), request, console)

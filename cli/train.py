@@ -21,6 +21,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from merchgraph.cli import train_reactions
 from merchgraph.cli.options import Data, Pairs, settings_of
 from merchgraph.cli.plain import plain
 
@@ -103,3 +104,4 @@ def _verb(name: str, told: str) -> None:
 
 for _name, _told in TRAINED.items():
     _verb(_name, _told)
+app.command("reactions")(train_reactions.reactions)

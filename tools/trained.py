@@ -64,7 +64,7 @@ def signals(
     Raises:
         SetupError: as `trained`.
     """
-    found = {}
+    found: dict[str, list[float]] = {}
     for tool in tools:
         model = trained(tool, store, before)
         row, column = model.scores([asked(tool, past)])[0], model.column

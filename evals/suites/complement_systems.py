@@ -32,7 +32,7 @@ from merchgraph.tools.data.splits import Split
 AT_ONCE = 250
 VERSION = 1
 """Part of a result's name; raise it when a system comes out otherwise."""
-LONG = {"user": False, "context": False, "epochs": 20, "rate": 0.15}
+LONG: dict[str, Any] = {"user": False, "context": False, "epochs": 20, "rate": 0.15}
 SHORT = {"user": True, "user_dim": 64, "epochs": 8, "rate": 0.05}
 """What each did best with on the validation days: without the user's term 20 passes, with it fewer, since
 longer ones fit single households and lose popularity."""

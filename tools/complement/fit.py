@@ -31,7 +31,7 @@ class Passes:
         except ModuleNotFoundError as error:
             raise SetupError(
                 "Training on the processor needs the package numba, which is not installed: "
-                "pip install 'merchgraph[tensors]'."
+                "pip install 'merchgraph[torch]'."
             ) from error
         self._kernel, self.log, self.config = kernel, log, config
         tokens = log.tokens if config.context else log.tokens.none()

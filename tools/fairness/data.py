@@ -213,7 +213,7 @@ def _sellers(
     if least.sellers is not None:
         alone = pl.col("seller").is_in(least.sellers)
     big, rest = table.filter(alone), table.filter(~alone)
-    place = np.full(int(items["maker"].to_numpy().max()) + 1, len(big), dtype=np.int64)
+    place = np.full(int(np.max(items["maker"].to_numpy())) + 1, len(big), dtype=np.int64)
     place[big["maker"].to_numpy()] = np.arange(len(big))
     shares = big["sales"].to_list() + ([rest["sales"].sum()] if len(rest) else [])
     called = (*big["seller"], *((REST,) if len(rest) else ()))
