@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from merchgraph.runtime.errors import SetupError
+from merchgraph.runtime.errors import DataError, SetupError
 from merchgraph.tools.checkpoint import as_bytes, as_texts
 from merchgraph.tools.complement.blend import PRIOR, SIGNALS, Doubles, Signals, weigh
 from merchgraph.tools.complement.config import Config
@@ -111,7 +111,16 @@ class Learned:
 
     @classmethod
     def of(cls, tensors: dict[str, NDArray[Any]], config: Config) -> Self:
-        """What `tensors` was made from."""
+        """What `tensors` was made from.
+
+        Raises:
+            DataError: the blend of another version, which weighed other signals.
+        """
+        if len(tensors["weights"]) != len(SIGNALS):
+            raise DataError(
+                f"The model weighs {len(tensors['weights'])} signals, but this version has "
+                f"{len(SIGNALS)}; make it anew: merchgraph train complement"
+            )
         items, users, names = (
             tuple(as_texts(tensors[name])) for name in ("items", "users", "token_names")
         )

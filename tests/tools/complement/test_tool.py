@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from merchgraph.runtime.errors import SetupError
+from merchgraph.runtime.errors import DataError, SetupError
+from merchgraph.tools.checkpoint import save
 from merchgraph.tools.complement.tool import Complement
 from merchgraph.tools.contract import Past
 from tests.conftest import Checks
@@ -22,6 +23,14 @@ def test_complement_keeps_the_contract(keeps_the_contract: Checks) -> None:
 
 def test_a_missing_model_is_one_sentence_with_the_command(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"There is no model at .*: merchgraph train complement"):
+        Complement.load(tmp_path)
+
+
+def test_a_model_of_another_version_is_not_read(tmp_path: Path) -> None:
+    learned = trained(given(BASKETS)).learned
+    tensors = learned.tensors() | {"weights": learned.weights[:2]}
+    save(tmp_path, tensors, learned.config, "")
+    with pytest.raises(DataError, match="weighs 2 signals, .* make it anew: merchgraph train"):
         Complement.load(tmp_path)
 
 
