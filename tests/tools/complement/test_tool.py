@@ -30,7 +30,7 @@ def test_a_model_of_another_version_is_not_read(tmp_path: Path) -> None:
     learned = trained(given(BASKETS)).learned
     tensors = learned.tensors() | {"weights": learned.weights[:2]}
     save(tmp_path, tensors, learned.config, "")
-    with pytest.raises(DataError, match="weighs 2 signals, .* make it anew: merchgraph train"):
+    with pytest.raises(DataError, match=r"weighs 2 signals, .* make it anew: merchgraph train"):
         Complement.load(tmp_path)
 
 
