@@ -246,7 +246,7 @@ def test_code_that_scores_otherwise_is_a_difference(
     [
         (
             {"systems": "ARAG, oracle"},
-            r"There is no system 'oracle'; there are all, baselines, random",
+            r"There is no system 'oracle'; there are all, baselines, tools, random",
         ),
         (
             {"targets": "best"},
