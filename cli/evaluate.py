@@ -129,7 +129,10 @@ def arag(
     data: Data = "complete_journey",
     targets: Targets = "any",
     systems: Annotated[
-        str, typer.Option(help="all, baselines (no model is asked), or names with commas.")
+        str,
+        typer.Option(
+            help="all, baselines (no model is asked), tools (and what trained ones add), or names."
+        ),
     ] = "all",
     rationales: Annotated[bool, typer.Option(help="Let the judge give reasons.")] = False,
     fit_cases: Annotated[
