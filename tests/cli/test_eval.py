@@ -76,7 +76,10 @@ def test_json_is_all_that_is_printed_and_the_files_hold_the_report(
 
 
 WRONG: list[tuple[dict[str, str], str]] = [
-    ({"systems": "oracle"}, "There is no system 'oracle'; there are all, baselines, tools, random,"),
+    (
+        {"systems": "oracle"},
+        "There is no system 'oracle'; there are all, baselines, tools, random,",
+    ),
     ({"targets": "best"}, "The setting targets is 'best', but: input should be 'any' or 'new'."),
     ({"fit-cases": "0"}, "The setting fit_cases is 0, but: input should be greater than or equal"),
     ({"data": "shops/none.yaml"}, "The shop 'shops/none.yaml' is not known"),
