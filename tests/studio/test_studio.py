@@ -47,12 +47,12 @@ async def test_the_picture_has_every_step_and_arrow(client: LangGraphClient, xra
     drawn = await client.assistants.get_graph((await assistant(client))["assistant_id"], xray=xray)
     nodes = [node["id"] for node in drawn["nodes"]]
     shown = list(nodes)
-    assert sorted(map(str, shown)) == sorted(["__start__", *STEPS, "__end__"])
+    assert sorted(map(str, shown)) == sorted(["__start__", *STEPS, "fair_rerank", "__end__"])
     arrows = {(edge["source"], edge["target"]) for edge in drawn["edges"]}
     assert arrows == {
         ("__start__", "retrieve"), ("retrieve", "understand"), ("retrieve", "nli"),
         ("understand", "summarize"), ("nli", "summarize"), ("summarize", "rank"),
-        ("rank", "__end__"),
+        ("rank", "__end__"), ("rank", "fair_rerank"), ("fair_rerank", "__end__"),
     }  # fmt: skip
 
 
