@@ -211,7 +211,7 @@ def test_another_file_is_refused_and_left_alone(content: bytes, tmp_path: Path) 
 def test_a_line_that_is_no_update_is_refused(tmp_path: Path) -> None:
     with Store(tmp_path / "p.jsonl", START) as store:
         store.choose(60, update="1")
-        store._write({"update": "2", "arm": "a", "shows": 1_000, "clicks": 0})
+        store._journal.append({"update": "2", "arm": "a", "shows": 1_000, "clicks": 0})
     with pytest.raises(SetupError, match=r"holds a line that is no update .*only 20 are pending"):
         Store(tmp_path / "p.jsonl")
 

@@ -12,20 +12,14 @@ Calls block.
 
 from __future__ import annotations
 
-import fcntl
-import json
 import math
-import os
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self
+from typing import Self
 
 from merchgraph.runtime.errors import SetupError
-from merchgraph.runtime.log import logger
-
-CLOSED = -1
+from merchgraph.tools.journal import Journal, Words
 
 
 class Ledger:
@@ -51,13 +45,13 @@ class Ledger:
         self.problems: list[str] = []
         self._told: dict[str, dict[str, float]] = {}
         self._lock = Lock()
-        self._file = CLOSED
-        if self.path is not None:
-            self._file = _opened(self.path)
+        self._journal = None if self.path is None else Journal(self.path, Words("ledger", "trip"))
+        if self._journal is not None:
+            self.problems = self._journal.problems
             try:
-                self._read(self.path)
+                self._read(self._journal)
             except BaseException:
-                os.close(self._file)
+                self._journal.close()
                 raise
 
     @property
@@ -89,8 +83,8 @@ class Ledger:
                         "own id."
                     )
                 return False
-            if self.path is not None:
-                self._write({"trip": trip, "outcomes": given})
+            if self._journal is not None:
+                self._journal.append({"trip": trip, "outcomes": given})
             self._count(trip, given)
             return True
 
@@ -102,9 +96,8 @@ class Ledger:
     def close(self) -> None:
         """Let another process have the file; a second time does nothing."""
         with self._lock:
-            file, self._file = self._file, CLOSED
-            if file != CLOSED:
-                os.close(file)
+            if self._journal is not None:
+                self._journal.close()
 
     def __enter__(self) -> Self:
         return self
@@ -129,88 +122,21 @@ class Ledger:
         for seller, outcome in given.items():
             self.sums[seller] += outcome
 
-    def _read(self, path: Path) -> None:
-        data = path.read_bytes()
-        first = _line({"sellers": list(self.sums)})
-        if len(data) < len(first) and first.startswith(data):  # new, or cut in its first line
-            os.truncate(self._file, 0)
-            self._append(first)
+    def _read(self, journal: Journal) -> None:
+        first = {"sellers": list(self.sums)}
+        if journal.begun(first):
             return
-        whole = 0
-        for number, (values, size) in enumerate(_whole_lines(data)):
-            if number == 0 and values != {"sellers": list(self.sums)}:
-                raise SetupError(
-                    f"{str(path)!r} is no ledger of these {len(self.sums)} sellers; give another path."
-                )
-            if number:
-                self._count(values["trip"], values["outcomes"])
-            whole += size
-        if not whole or any(_parsed(line) is not None for line in data[whole:].split(b"\n")[1:]):
+        found = journal.lines()
+        if not found:
             raise SetupError(
-                f"The ledger {str(path)!r} is damaged at byte {whole:,}; fetch it from a backup."
+                f"The ledger {str(journal.path)!r} is damaged at byte 0; fetch it from a backup."
             )
-        if whole < len(data):
-            lost = f"{len(data) - whole:,} bytes at the end of {str(path)!r}"
-            self.problems.append(
-                f"The last trip, {lost}, was not written whole and is taken off; tell it again."
-            )
-            logger("fairness").warning("ledger_cut", path=str(path), byte=whole)
-            os.truncate(self._file, whole)
-
-    def _write(self, values: dict[str, Any]) -> None:
-        if self._file == CLOSED:
-            raise SetupError(f"The ledger {str(self.path)!r} is closed; open it again.")
-        self._append(_line(values))
-
-    def _append(self, data: bytes) -> None:
-        before = os.fstat(self._file).st_size
-        try:
-            while data:
-                data = data[os.write(self._file, data) :]
-            os.fsync(self._file)
-        except OSError as error:
-            os.truncate(self._file, before)
+        begin, *lines = found
+        if begin != first:
             raise SetupError(
-                f"The ledger {str(self.path)!r} cannot be written: {error.strerror}; the trip does not "
-                "count: make room and tell it again."
-            ) from error
-
-
-def _opened(path: Path) -> int:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise SetupError(
-            f"The ledger {str(path)!r} cannot be opened: {error.strerror}; give another path."
-        ) from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(file)
-        raise SetupError(
-            f"Another process has the ledger {str(path)!r} open; wait for it."
-        ) from error
-    return file
-
-
-def _line(values: dict[str, Any]) -> bytes:
-    text = json.dumps(values, ensure_ascii=True).encode()
-    return b"%08x %s\n" % (zlib.crc32(text), text)
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    checksum, _, text = line.partition(b" ")
-    if checksum != b"%08x" % zlib.crc32(text):
-        return None
-    values = json.loads(text)
-    return values if isinstance(values, dict) else None
-
-
-def _whole_lines(data: bytes) -> Iterator[tuple[dict[str, Any], int]]:
-    """The lines before the first damage, and how many bytes each is."""
-    for raw in data.splitlines(keepends=True):
-        values = _parsed(raw.removesuffix(b"\n")) if raw.endswith(b"\n") else None
-        if values is None:
-            return
-        yield values, len(raw)
+                f"{str(journal.path)!r} is no ledger of these {len(self.sums)} sellers; give another "
+                "path."
+            )
+        for line in lines:
+            self._count(line["trip"], line["outcomes"])
+        journal.mend()

@@ -41,9 +41,10 @@ def test_a_crash_at_any_byte_loses_the_last_trip_at_most(tmp_path: Path) -> None
     for cut in range(len(whole)):
         path.write_bytes(whole[:cut])
         with Ledger(path, SELLERS) as ledger:
-            lines = sum(end <= cut for end in ends)
+            lines = sum(end <= cut + 1 for end in ends)  # one that lacks only its line end is there
             assert ledger.trips == max(0, lines - 1)
-            assert bool(ledger.problems) == (lines > 0 and cut not in ends)
+            torn = cut not in ends and cut + 1 not in ends
+            assert bool(ledger.problems) == (lines > 0 and torn)
             ledger.add("one", {"acme": 2.5})
             ledger.add("two", {"acme": 1.0, "zeta": 4.0})
         assert path.read_bytes() == whole
