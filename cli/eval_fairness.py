@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,8 +10,7 @@ from rich.console import Console
 from merchgraph.cli.options import AsJson, Data, Pairs, settings_of
 from merchgraph.cli.plain import plain
 from merchgraph.cli.progress import stages
-from merchgraph.cli.report_view import Html, Markdown, show
-from merchgraph.runtime.errors import SetupError
+from merchgraph.cli.report_view import Figure, Html, Markdown, show
 
 Least = Annotated[
     int,
@@ -21,7 +19,6 @@ Least = Annotated[
     ),
 ]
 Seeds = Annotated[int, typer.Option(min=1, help="Orders of the trips.")]
-Figure = Annotated[Path | None, typer.Option(help="Draw fairness against its price as SVG.")]
 
 
 def fairness(
@@ -35,10 +32,6 @@ def fairness(
     as_json: AsJson = False,
 ) -> None:
     """Fairness to sellers: dual prices against greedy lists and other fair rankers."""
-    if figure and figure.suffix.lower() != ".svg":
-        raise SetupError(
-            f"The figure is an SVG; name a file that ends in .svg, not {figure.name!r}."
-        )
     console = Console(quiet=as_json)
     console.print(plain(f"Fairness to sellers on {data}, {seeds} orders of the trips", "bold"))
 

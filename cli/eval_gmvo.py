@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,10 +11,7 @@ from rich.console import Console
 from merchgraph.cli.options import AsJson, Data, Pairs, settings_of
 from merchgraph.cli.plain import plain
 from merchgraph.cli.progress import stages
-from merchgraph.cli.report_view import Html, Markdown, show
-from merchgraph.runtime.errors import SetupError
-
-Figure = Annotated[Path | None, typer.Option(help="Draw value against relevance as SVG.")]
+from merchgraph.cli.report_view import Figure, Html, Markdown, show
 
 
 def gmvo(
@@ -35,10 +31,6 @@ def gmvo(
     as_json: AsJson = False,
 ) -> None:
     """Similar items with a price: what households take in place of an item, and what it is worth."""
-    if figure and figure.suffix.lower() != ".svg":
-        raise SetupError(
-            f"The figure is an SVG; name a file that ends in .svg, not {figure.name!r}."
-        )
     console = Console(quiet=as_json)
     console.print(plain(f"Similar items on {data}: {systems} systems, {seeds} seeds", "bold"))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,8 +9,7 @@ from rich.console import Console
 
 from merchgraph.cli.options import AsJson, Data, Model, Pairs, settings_of
 from merchgraph.cli.plain import plain
-from merchgraph.cli.report_view import Html, Markdown, Seed, Trace, evaluated, show
-from merchgraph.runtime.errors import SetupError
+from merchgraph.cli.report_view import Figure, Html, Markdown, Seed, Trace, evaluated, show
 
 Limit = Annotated[
     int | None, typer.Option(min=1, help="Households drawn by the seed; all without it.")
@@ -27,7 +25,6 @@ Systems = Annotated[
         "or names with commas."
     ),
 ]
-Figure = Annotated[Path | None, typer.Option(help="Draw accuracy against tokens as SVG.")]
 
 
 def lens(
@@ -46,10 +43,6 @@ def lens(
     as_json: AsJson = False,
 ) -> None:
     """BehaviorLens: what a household buys next, by how its history is shown."""
-    if figure and figure.suffix.lower() != ".svg":
-        raise SetupError(
-            f"The figure is an SVG; name a file that ends in .svg, not {figure.name!r}."
-        )
     console = Console(quiet=as_json)
     drawn = f"{limit:,}" if limit else "all"
     console.print(plain(f"Next purchase on {data}: {drawn} households, {systems} systems", "bold"))

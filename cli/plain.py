@@ -17,6 +17,9 @@ UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that show the text after them in another direction."""
 
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+"""Of a cell, for bars that grow from the left."""
+
 
 def plain(text: str, style: str = "") -> Text:
     """The text on one line, word for word; what a terminal would obey is replaced by a mark."""

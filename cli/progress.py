@@ -17,6 +17,22 @@ from rich.progress import (
 
 
 @contextmanager
+def told(console: Console) -> Iterator[Callable[[int, int, str], None]]:
+    """One bar that says how far a training is, and what it tells of itself."""
+    columns = (
+        BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
+        TimeRemainingColumn(), TextColumn("{task.description}", markup=False),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as bars:
+        task = bars.add_task("", total=None)
+
+        def tell(done: int, total: int, what: str) -> None:
+            bars.update(task, completed=done, total=total, description=what)
+
+        yield tell
+
+
+@contextmanager
 def stages(console: Console) -> Iterator[Callable[[str], Callable[[int, int], None]]]:
     """A bar per stage: the function given begins one, and gives what is told of its progress."""
     columns = (

@@ -27,6 +27,17 @@ Trace = Annotated[
 ]
 Html = Annotated[Path | None, typer.Option(help="Write the report as one HTML page.")]
 Markdown = Annotated[Path | None, typer.Option(help="Write the table as Markdown.")]
+
+
+def _an_svg(file: Path | None) -> Path | None:
+    if file and file.suffix.lower() != ".svg":
+        raise SetupError(f"The figure is an SVG; name a file that ends in .svg, not {file.name!r}.")
+    return file
+
+
+Figure = Annotated[
+    Path | None, typer.Option(help="Draw the suite's figure as SVG.", callback=_an_svg)
+]
 Seed = Annotated[int, typer.Option(min=0, help="What is drawn: cases, targets, slates, samples.")]
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from merchgraph.cli.options import AsJson, Data, Model, Pairs, Record, recorded_in, settings_of
-from merchgraph.cli.plain import plain
+from merchgraph.cli.plain import EIGHTHS, plain
 from merchgraph.runtime.errors import SetupError
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ BESIDE = 58
 """Cells of a line of bars that are something else."""
 LONGEST, NUMBER, NUMBERS = 28, 6, 27
 SHOWN = 15
-EIGHTHS = " ▏▎▍▌▋▊▉█"
 FIELDS = ("id", "text", "image")
 ORIGINS = {
     "model": "written by the model",

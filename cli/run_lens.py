@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from merchgraph.cli.options import AsJson, Data, Model, Pairs, Record, recorded_in, settings_of
-from merchgraph.cli.plain import plain
+from merchgraph.cli.plain import EIGHTHS, plain
 from merchgraph.runtime.errors import SetupError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 CELLS = 20
 """Of the longest bar."""
-EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def lens(

@@ -1,10 +1,8 @@
-"""`merchgraph train NAME`: fit a tool's model to a shop's log; stopped, it goes on where it stood."""
+"""`merchgraph train NAME`: fit a tool's model to a shop's log, and say where the model is."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -12,23 +10,18 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from merchgraph.cli import train_reactions
 from merchgraph.cli.options import Data, Pairs, settings_of
 from merchgraph.cli.plain import plain
+from merchgraph.cli.progress import told
 
 TRAINED = {
-    "complement": "What is bought together with what: dual item embeddings of baskets.",
+    "complement": "What is bought together with what: dual item embeddings of baskets. Stopped, "
+    "the same command goes on.",
     "fairness": "What a list that is fair to sellers starts from: targets, chances, subsidies.",
-    "gmvo": "Similar items by relevance and value: a graph network over substitutions.",
+    "gmvo": "Similar items by relevance and value: a graph network over substitutions. "
+    "Stopped, the same command goes on.",
 }
 """Tools with a module `merchgraph.tools.NAME.train` that has `Config`, `PRESETS` and `train`."""
 
@@ -60,30 +53,14 @@ def fit(
     folder = out or home(name, store.name, before)
     console.print(plain(f"{name} on {store.name}, preset {preset}", "bold"))
     begun = time.monotonic()
-    with _bar(console) as progress:
+    with told(console) as progress:
         module.train(store, config, folder, before=before, progress=progress)
     took = time.monotonic() - begun
-    told = f"trained in {took:.0f} s: {folder / WEIGHTS}; what it is and is not: {folder / 'README.md'}"
-    console.print(plain(told), soft_wrap=True)
+    said = f"trained in {took:.0f} s: {folder / WEIGHTS}; what it is and is not: {folder / 'README.md'}"
+    console.print(plain(said), soft_wrap=True)
 
 
-@contextmanager
-def _bar(console: Console) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar that says how far the training is, and what it tells of itself."""
-    columns = (
-        BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
-        TimeRemainingColumn(), TextColumn("{task.description}", markup=False),
-    )  # fmt: skip
-    with Progress(*columns, console=console, transient=True) as bars:
-        task = bars.add_task("", total=None)
-
-        def tell(done: int, total: int, told: str) -> None:
-            bars.update(task, completed=done, total=total, description=told)
-
-        yield tell
-
-
-def _verb(name: str, told: str) -> None:
+def _verb(name: str, about: str) -> None:
     def verb(
         data: Data = "complete_journey",
         preset: Annotated[
@@ -99,9 +76,9 @@ def _verb(name: str, told: str) -> None:
     ) -> None:
         fit(name, data, preset, out, before, settings_of(pairs))
 
-    app.command(name, help=f"{told} Stopped, the same command goes on.")(verb)
+    app.command(name, help=about)(verb)
 
 
-for _name, _told in TRAINED.items():
-    _verb(_name, _told)
+for _name, _about in TRAINED.items():
+    _verb(_name, _about)
 app.command("reactions")(train_reactions.reactions)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from merchgraph.evals.extra import bench
-from merchgraph.evals.figure import LOOK
+from merchgraph.evals.figure import LOOK, Spec, as_svg
 from merchgraph.evals.results import Results
 
 FAMILIES = {
@@ -22,8 +20,6 @@ FARTHEST = 12.0
 NEAR = 0.15
 """Percent of GMV between two labels of a line."""
 
-Spec = dict[str, Any]
-
 
 def svg(results: Results) -> str:
     """The figure as a file's text.
@@ -31,10 +27,7 @@ def svg(results: Results) -> str:
     Raises:
         SetupError: the extra bench is not installed.
     """
-    drawn = figure(results)
-    with bench("The figure"):
-        import vl_convert
-    return vl_convert.vegalite_to_svg(drawn)
+    return as_svg(figure(results))
 
 
 def figure(results: Results) -> Spec:

@@ -6,10 +6,8 @@ of the tool is its lambda.
 
 from __future__ import annotations
 
-from typing import Any
-
 from merchgraph.evals.extra import bench
-from merchgraph.evals.figure import LOOK
+from merchgraph.evals.figure import LOOK, Spec, as_svg
 from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.results import Results
 from merchgraph.evals.suites.gmvo_cases import METRICS
@@ -24,8 +22,6 @@ LABELLED = ("gmvo", "blend by hand")
 WIDTH, HEIGHT = 560, 380
 """Pixels of the plot."""
 
-Spec = dict[str, Any]
-
 
 def svg(results: Results) -> str:
     """The figure as a file's text.
@@ -33,10 +29,7 @@ def svg(results: Results) -> str:
     Raises:
         SetupError: there is no frontier, or the extra bench is not installed.
     """
-    drawn = figure(results)
-    with bench("The figure"):
-        import vl_convert
-    return vl_convert.vegalite_to_svg(drawn)
+    return as_svg(figure(results))
 
 
 def figure(results: Results) -> Spec:

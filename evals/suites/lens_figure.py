@@ -7,10 +7,9 @@ table "Text or picture".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from merchgraph.evals.extra import bench
-from merchgraph.evals.figure import LOOK
+from merchgraph.evals.figure import LOOK, Spec, as_svg
 from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.results import Results
 from merchgraph.evals.suites.lens_tables import COLUMNS, MODALITY
@@ -24,8 +23,6 @@ WIDTH, HEIGHT, LABEL = 560, 360, 15
 MARGIN = 0.08
 """Room beyond the outermost points, as a share of their span."""
 
-Spec = dict[str, Any]
-
 
 def svg(results: Results) -> str:
     """The figure as a file's text.
@@ -33,10 +30,7 @@ def svg(results: Results) -> str:
     Raises:
         SetupError: no rendering was asked, or the extra bench is not installed.
     """
-    drawn = figure(results)
-    with bench("The figure"):
-        import vl_convert
-    return vl_convert.vegalite_to_svg(drawn)
+    return as_svg(figure(results))
 
 
 def figure(results: Results) -> Spec:

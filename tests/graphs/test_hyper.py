@@ -19,7 +19,7 @@ from merchgraph.graphs import hyper
 from merchgraph.graphs.front import checked
 from merchgraph.graphs.hyper import Context, Request
 from merchgraph.graphs.hyper_state import QUANTILES, content
-from merchgraph.runtime.errors import DataError, EndpointError, SetupError
+from merchgraph.runtime.errors import EndpointError, SetupError
 from merchgraph.runtime.recording import recorded, replayed
 from merchgraph.runtime.scripted import Always, Answer, scripted
 from merchgraph.tools.ctr import weights as steps
@@ -298,4 +298,3 @@ def test_the_default_ad_and_context_run() -> None:
     with scripted({"read": [json.dumps(READING)], "write": [reply({**GOOD}, REASON)]}) as model:
         assert hyper.run(Request(), Context(model=model)).origin == "model"
     assert Context().share == 0.7  # the digest's lambda
-    assert issubclass(DataError, SetupError)

@@ -1,7 +1,13 @@
 import re
 
 from merchgraph.runtime import errors
-from merchgraph.runtime.errors import MerchgraphError, ModelReplyError, ToolError
+from merchgraph.runtime.errors import (
+    DataError,
+    MerchgraphError,
+    ModelReplyError,
+    SetupError,
+    ToolError,
+)
 
 
 def test_the_drawn_tree_holds_exactly_the_classes() -> None:
@@ -18,3 +24,7 @@ def test_an_error_is_its_sentence() -> None:
     assert str(ModelReplyError("no usable Grade", reply="raw")) == "no usable Grade"
     assert str(ToolError("index busy", retryable=True)) == "index busy"
     assert MerchgraphError("x").calls == ()
+
+
+def test_faulty_data_is_a_mistake_of_the_set_up() -> None:
+    assert issubclass(DataError, SetupError)
