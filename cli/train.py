@@ -25,6 +25,8 @@ TRAINED = {
 }
 """Tools with a module `merchgraph.tools.NAME.train` that has `Config`, `PRESETS` and `train`."""
 
+FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f"]
+
 app = typer.Typer(help="Fit a tool's model to a shop's log.", no_args_is_help=True)
 
 
@@ -70,7 +72,8 @@ def _verb(name: str, about: str) -> None:
             Path | None, typer.Option(help="Folder of the model; in the cache without it.")
         ] = None,
         before: Annotated[
-            datetime | None, typer.Option(help="Nothing of the log from this time on is seen.")
+            datetime | None,
+            typer.Option(formats=FORMATS, help="Nothing of the log from this time on is seen."),
         ] = None,
         pairs: Pairs = None,
     ) -> None:

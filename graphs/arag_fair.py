@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict
 from merchgraph.graphs.fusion import Fused
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.checkpoint import WEIGHTS, command, home
-from merchgraph.tools.data.tables import Shop, local
+from merchgraph.tools.contract import purchases
+from merchgraph.tools.data.tables import Shop
 
 if TYPE_CHECKING:
     from merchgraph.tools.fairness.tool import FairRanker
@@ -72,7 +73,7 @@ def fair(
     before: datetime | None = None,
     ledger: str | None = None,
 ) -> Fair:
-    """The first k of a ranking chosen anew.
+    """The first k of a ranking chosen anew; what has no price, and so no expected sales, comes after.
 
     Args:
         store: the shop.
@@ -83,12 +84,13 @@ def fair(
         ledger: file of what sellers got so far.
 
     Raises:
-        SetupError: no ranker was trained, an item has neither sale nor price, or the catalogue names no
-            sellers.
+        SetupError: no ranker was trained.
     """  # fmt: skip
     goods, ranker = _goods(store, ranking, before), ranker_of(store, before, ledger)
-    prices, sellers = zip(*goods, strict=True)
-    found = ranker.rerank(ranking, odds, prices, sellers, k)
+    offered = [(item, chance) for item, chance in zip(ranking, odds, strict=True) if item in goods]
+    items = [item for item, _ in offered]
+    prices, sellers = [goods[i].price for i in items], [goods[i].seller for i in items]
+    found = ranker.rerank(items, [chance for _, chance in offered], prices, sellers, k)
     shown = set(found.items)
     rest = [item for item in ranking if item not in shown]
     return Fair(ranking=[*found.items, *rest], outcomes=found.outcomes)
@@ -106,35 +108,24 @@ def ranker_of(store: Shop, before: datetime | None, ledger: str | None) -> FairR
             f"No fair ranker was trained for {store.name}; make it: "
             f"{command('fairness', store.name, before)}"
         )
-    return _ranker(folder, ledger)
+    key = folder, None if ledger is None else Path(ledger).expanduser().resolve()
+    with _reading:  # a ledger is one object's; two that open it would keep each other out
+        if key not in _rankers:
+            from merchgraph.tools.fairness.tool import FairRanker
+
+            _rankers[key] = FairRanker.load(folder, ledger=key[1])
+        return _rankers[key]
 
 
-@lru_cache(maxsize=4)
-def _ranker(folder: Path, ledger: str | None) -> FairRanker:
-    from merchgraph.tools.fairness.tool import FairRanker
-
-    return FairRanker.load(folder, ledger=ledger)
+_reading = Lock()
+_rankers: dict[tuple[Path, Path | None], FairRanker] = {}
 
 
-def _goods(store: Shop, items: Sequence[str], before: datetime | None) -> list[Good]:
-    """The median price paid, else the catalogue's, and the seller of each item."""
-    log, catalogue = store.events.frame, store.items.frame
-    if before is not None:
-        log = log.filter(pl.col("time") < local(before))
-    if "seller" not in catalogue.columns:
-        raise SetupError(
-            f"The catalogue of {store.name} names no sellers; map a column to `seller`."
-        )
-    paid = log.filter(pl.col("item").is_in(items)).group_by("item").agg(pl.median("price"))
-    wanted = catalogue.filter(pl.col("item").is_in(items)).select("item", "price", "seller")
-    joined = wanted.join(paid, on="item", how="left", suffix="_paid").select(
-        "item", pl.coalesce("price_paid", "price").alias("price"), pl.col("seller").fill_null("")
-    )
-    found = {item: Good(price or 0.0, seller) for item, price, seller in joined.iter_rows()}
-    for item in items:
-        if found[item].price <= 0:
-            raise SetupError(
-                f"The item {item!r} has no price in the log or the catalogue, which a fair list "
-                f"weighs; leave it out of the candidates."
-            )
-    return [found[item] for item in items]
+def _goods(store: Shop, items: Sequence[str], before: datetime | None) -> dict[str, Good]:
+    """The median price paid, else the catalogue's, and the seller, of items that have a price."""
+    wanted = pl.col("item").is_in(items)
+    log = purchases(store, before).frame.filter(wanted, pl.col("price") > 0)
+    paid = log.group_by("item").agg(paid=pl.median("price"))
+    table = store.items.frame.filter(wanted).join(paid, on="item", how="left")
+    priced = table.select("item", pl.coalesce("paid", "price"), pl.col("seller").fill_null(""))
+    return {item: Good(price, seller) for item, price, seller in priced.iter_rows() if price}

@@ -13,9 +13,7 @@ the weights of one training with the settings of another; `config.json` is the s
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from shlex import quote as quoted
@@ -27,12 +25,19 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from merchgraph.runtime.errors import DataError, SetupError
+from merchgraph.runtime.files import put
 from merchgraph.runtime.settings import settings
 from merchgraph.tools.data.shops import BUILT_IN
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 Tensors = Mapping[str, NDArray[Any]]
 Config = TypeVar("Config", bound=BaseModel)
+Progress = Callable[[int, int, str], None]
+"""Told (done, total, what goes on) by a training."""
+
+
+def quiet(done: int, total: int, told: str) -> None:
+    """Nobody listens."""
 
 
 def home(tool: str, shop: str, before: datetime | None = None) -> Path:
@@ -72,9 +77,9 @@ def save(folder: Path, tensors: Tensors, config: BaseModel, card: str) -> None:
     whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _put(folder / CARD, card.encode())
-        _put(folder / CONFIG, json.dumps(json.loads(told), indent=2).encode())
-        _put(folder / WEIGHTS, packed(whole, {"config": told}))
+        put(folder / CARD, card.encode())
+        put(folder / CONFIG, json.dumps(json.loads(told), indent=2).encode())
+        put(folder / WEIGHTS, packed(whole, {"config": told}))
     except OSError as error:
         raise SetupError(
             f"The model cannot be written to {str(folder)!r} ({error}); name a folder that can be "
@@ -127,15 +132,3 @@ def as_texts(tensor: NDArray[np.uint8]) -> list[str]:
     """What `as_bytes` was given."""
     texts: list[str] = json.loads(tensor.tobytes())
     return texts
-
-
-def _put(file: Path, data: bytes) -> None:
-    """The file with these bytes, in one step."""
-    with tempfile.NamedTemporaryFile(
-        dir=file.parent, prefix=f".{file.name}-", delete=False
-    ) as part:
-        part.write(data)
-        part.flush()
-        os.fsync(part.fileno())
-    os.chmod(part.name, 0o644)
-    os.replace(part.name, file)

@@ -178,14 +178,23 @@ def fitted(kind: Callable[[], Kind], store: Shop, before: datetime | None = None
     with _fitting:
         models = _fitted.setdefault(kind, {})
         key = store, before
-        model: Kind = models.pop(key, None) or kind().fit(store.items, _purchases(store, before))
+        model: Kind = models.pop(key, None) or kind().fit(store.items, purchases(store, before))
         models[key] = model
         if len(models) > _KEPT:
             del models[next(iter(models))]
         return model
 
 
-def _purchases(store: Shop, before: datetime | None) -> Events:
+def purchases(store: Shop, before: datetime | None = None) -> Events:
+    """A shop's log without other behaviours, if it has purchases at all; see `fitted`.
+
+    Args:
+        store: the shop.
+        before: nothing at or after this time; None is the whole log.
+
+    Raises:
+        SetupError: the time has a time zone.
+    """
     events = store.events.frame
     bought = pl.col("behaviour") == PURCHASE
     if events.select(bought.any()).item():

@@ -26,6 +26,12 @@ def test_a_model_that_ends_earlier_lands_beside_it(typed: Any, gifts: Path, cach
     assert model.is_file()
 
 
+def test_any_time_may_be_named(typed: Any, gifts: Path) -> None:
+    ended = typed("train", "complement", "--data", str(gifts), "--before",
+                  "2026-01-09T10:00:00.250000", *QUICK)  # fmt: skip
+    assert ended.code == 0, ended
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -16,9 +19,11 @@ from merchgraph.graphs.fusion import Fused, Share
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.scripted import scripted
 from merchgraph.runtime.settings import use_settings
+from merchgraph.tools.checkpoint import as_bytes, home, save
 from merchgraph.tools.data.tables import Events, Items, Shop
 from merchgraph.tools.fairness.duals import Goal
 from merchgraph.tools.fairness.tool import FairRanker
+from merchgraph.tools.fairness.train import Config
 
 ITEMS = ["tea", "jam", "bun"]
 SELLERS = {"tea": "big", "jam": "big", "bun": "small"}
@@ -68,8 +73,26 @@ def test_the_price_is_what_was_paid_before_the_cut_or_else_the_catalogues(
     assert fair(store(), ITEMS, [0.2, 0.5, 0.3], 1).ranking[0] == "tea"
     early = fair(store(), ITEMS, [0.2, 0.5, 0.3], 1, before=datetime(2025, 1, 1))
     assert early.ranking[0] == "jam"
-    with pytest.raises(SetupError, match="'bun' has no price"):
-        fair(store(bun=None), ITEMS, [0.2, 0.5, 0.3], 1)
+
+
+def test_what_has_no_price_comes_last_and_costs_no_run(ranker: FairRanker) -> None:
+    found = fair(store(jam=None), ITEMS, [0.1, 0.8, 0.1], 3)
+    assert found.ranking == ["tea", "bun", "jam"]
+    nothing = fair(store(jam=None, bun=None), ["jam", "bun"], [0.5, 0.5], 2)
+    assert (nothing.ranking, nothing.outcomes) == (["jam", "bun"], {})
+
+
+def test_runs_that_begin_together_share_the_ledger(tmp_path: Path) -> None:
+    sellers = {"sellers": as_bytes(["big", "small"])}
+    numbers = {"targets": np.ones(2), "subsidies": np.zeros(2)}
+    save(home("fairness", "toy"), {**sellers, **numbers}, Config(), "")
+    (tmp_path / "deep").mkdir()
+    ways = [str(tmp_path / "f.jsonl"), str(tmp_path / "deep" / ".." / "f.jsonl")] * 4
+    with ThreadPoolExecutor(8) as pool:
+        asked = [(copy_context().run, arag_fair.ranker_of, store(), None, way) for way in ways]
+        found = [one.result() for one in [pool.submit(*call) for call in asked]]
+    assert len({id(one) for one in found}) == 1
+    found[0].ledger.close()
 
 
 def test_a_ranker_that_was_not_trained_is_told_with_the_command() -> None:

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -20,6 +18,7 @@ from pathlib import Path
 import polars as pl
 
 from merchgraph.runtime.errors import SetupError
+from merchgraph.runtime.files import put
 from merchgraph.runtime.log import logger
 from merchgraph.runtime.settings import settings
 
@@ -82,23 +81,10 @@ def _write(folder: Path, tables: Mapping[str, pl.DataFrame]) -> None:
             stream = table.write_ipc(None, compression="lz4")
             data = stream.getvalue()
             checksums[name] = zlib.crc32(data)
-            _replace(folder / f"{name}.arrow", data)
-        _replace(folder / CONTENTS, json.dumps(checksums).encode())
+            put(folder / f"{name}.arrow", data)
+        put(folder / CONTENTS, json.dumps(checksums).encode())
     except OSError as error:
         raise SetupError(
             f"The cache folder {str(folder)!r} cannot be written ({error.strerror or error}); "
             f"set MERCHGRAPH_CACHE to a folder that can, or make room there."
         ) from error
-
-
-def _replace(file: Path, data: bytes) -> None:
-    with tempfile.NamedTemporaryFile(
-        dir=file.parent, prefix=f".{file.name}.", delete=False
-    ) as part:
-        try:
-            part.write(data)
-            part.close()
-            os.replace(part.name, file)
-        except OSError:
-            Path(part.name).unlink(missing_ok=True)
-            raise
