@@ -89,8 +89,10 @@ def test_runs_that_begin_together_share_the_ledger(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     ways = [str(tmp_path / "f.jsonl"), str(tmp_path / "deep" / ".." / "f.jsonl")] * 4
     with ThreadPoolExecutor(8) as pool:
-        asked = [(copy_context().run, arag_fair.ranker_of, store(), None, way) for way in ways]
-        found = [one.result() for one in [pool.submit(*call) for call in asked]]
+        running = [
+            pool.submit(copy_context().run, arag_fair.ranker_of, store(), None, way) for way in ways
+        ]
+        found = [one.result() for one in running]
     assert len({id(one) for one in found}) == 1
     found[0].ledger.close()
 
