@@ -55,14 +55,21 @@ class Weights(BaseModel):
     judged: int = 0
 
     def told(self) -> str:
-        """One sentence for the report."""
-        shown = ", ".join(
-            f"{name} {value:.2f}" for name, value in (self.full or self.tools).items()
-        )
-        return (
+        """A sentence for the report, and one for each system with trained tools."""
+        told = (
             f"Weights fitted on {self.slates:,} slates of the week before the test, "
-            f"{self.judged} of them judged by the model: {shown}."
+            f"{self.judged} of them judged by the model: {_listed(self.full or self.tools)}."
         )
+        more = [
+            f" {name}: {_listed(weights)} (NDCG@5 of that week, cross-validated: "
+            f"{self.more_ndcg[name]:.3f}; without, {self.tools_ndcg:.3f})."
+            for name, weights in self.more.items()
+        ]
+        return told + "".join(more)
+
+
+def _listed(weights: Mapping[Signal, float]) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in weights.items())
 
 
 async def fitted(

@@ -280,6 +280,7 @@ def test_what_trained_tools_add_is_weighed_on_the_week_before_and_replays(
     assert {tools for tools, _ in asked} == {
         (), ("complement",), ("gmvo",), ("complement", "gmvo"),
     }  # fmt: skip
+    assert any("tools + both: " in note and "gmvo " in note for note in report.notes)
     # the weights are fitted by models that end a week earlier than those of the test
     assert len({before for _, before in asked}) == 2
     closed()
