@@ -28,12 +28,12 @@ def reactions(
     """Errors of a voice assistant from faces: the detector that run voice watches with."""
     from merchgraph.graphs.front import checked
     from merchgraph.tools.checkpoint import WEIGHTS, home
-    from merchgraph.tools.reactions.config import PRESETS, Config
+    from merchgraph.tools.reactions.config import Config
     from merchgraph.tools.reactions.data import read_clips
     from merchgraph.tools.reactions.made import Made, made
     from merchgraph.tools.reactions.train import train
 
-    config = checked(Config, PRESETS["cpu"].model_dump() | settings_of(pairs))
+    config = checked(Config, settings_of(pairs))
     known = read_clips(clips) if clips else made(Made(expressiveness=STRENGTH))[0]
     name = clips.resolve().name if clips else MADE
     folder = out or home("reactions", name)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Annotated, Any, Self
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,11 +26,3 @@ class Config(BaseModel):
         tuple[str, ...],
         Field(description="Features of the face to use; empty is all of the clips."),
     ] = ()
-
-    def with_(self, **changes: Any) -> Self:
-        """A checked copy with some settings changed."""
-        return type(self).model_validate(self.model_dump() | changes)
-
-
-PRESETS: Mapping[str, Config] = MappingProxyType({"cpu": Config(), "gpu": Config()})
-"""The same twice: a fit takes a second."""

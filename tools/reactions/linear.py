@@ -67,7 +67,10 @@ def fit_linear(
     except ModuleNotFoundError as error_:
         raise SetupError("Fitting needs scipy: pip install 'merchgraph[torch]'.") from error_
     if not 0 < error.mean() < 1:
-        raise DataError("A model learns from clips of errors and of correct answers; give both.")
+        raise DataError(
+            "A model learns from clips of errors and of correct answers; give both, and of enough people "
+            "that both are left where some are held out."
+        )
     told, error = told.reshape(-1, *told.shape[2:]), np.repeat(error, told.shape[1])
     mean, spread = told.mean((0, 1)), told.std((0, 1))
     spread = np.where(spread > 0, spread, 1.0)

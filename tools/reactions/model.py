@@ -98,13 +98,13 @@ class Mil:
         self.linear = fit_linear(cut.told, cut.error, keep, penalty=self.penalty)
         return self
 
-    def logit(self, cut: Cut) -> Floats:
-        """(N,) mean over the spans."""
-        return np.asarray(pooled(self.linear.logits(cut.told)).mean(-1))
+    def logits(self, cut: Cut) -> Floats:
+        """(N, C) of each span."""
+        return pooled(self.linear.logits(cut.told))
 
     def p(self, cut: Cut) -> Floats:
-        """(N,) probability of an error."""
-        return probability(self.logit(cut))
+        """(N,) probability of an error, of the mean over the spans."""
+        return probability(self.logits(cut).mean(-1))
 
 
 def whole(cut: Cut) -> Floats:
@@ -126,13 +126,13 @@ class Logistic:
         self.linear = fit_linear(told, cut.error, keep, penalty=self.penalty)
         return self
 
-    def logit(self, cut: Cut) -> Floats:
-        """(N,) mean over the spans."""
-        return np.asarray(self.linear.logits(whole(cut))[..., 0].mean(-1))
+    def logits(self, cut: Cut) -> Floats:
+        """(N, C) of each span."""
+        return self.linear.logits(whole(cut))[..., 0]
 
     def p(self, cut: Cut) -> Floats:
-        """(N,) probability of an error."""
-        return probability(self.logit(cut))
+        """(N,) probability of an error, of the mean over the spans."""
+        return probability(self.logits(cut).mean(-1))
 
 
 @dataclass
@@ -148,7 +148,8 @@ class Fusion:
         """Learn the parts on all clips, and how to combine them on held-out people's."""
         self.parts = families(cut.features)
         outside = np.stack([
-            out_of_fold(lambda: Logistic(self.penalty), cut.only(part)) for part in self.parts
+            out_of_fold(lambda: Logistic(self.penalty), cut.only(part)).mean(-1)
+            for part in self.parts
         ], axis=1)  # fmt: skip
         self.scale = [platt(column, cut.error) for column in outside.T]
         logits = self._calibrated(outside)[:, None, None]
@@ -160,7 +161,7 @@ class Fusion:
     def p(self, cut: Cut) -> Floats:
         """(N,) probability of an error."""
         pairs = zip(self.models, self.parts, strict=True)
-        logits = np.stack([model.logit(cut.only(part)) for model, part in pairs], axis=1)
+        logits = np.stack([model.logits(cut.only(part)).mean(-1) for model, part in pairs], axis=1)
         return probability(self.top.logits(self._calibrated(logits)))
 
     def _calibrated(self, logits: Floats) -> Floats:
@@ -183,11 +184,11 @@ def families(features: Sequence[str]) -> list[tuple[str, ...]]:
 class _Logits(Protocol):
     def fit(self, cut: Cut) -> Self: ...
 
-    def logit(self, cut: Cut) -> Floats: ...
+    def logits(self, cut: Cut) -> Floats: ...
 
 
 def out_of_fold(make: Callable[[], _Logits], cut: Cut, folds: int = FOLDS) -> Floats:
-    """(N,) logits of each clip by a model that has not seen its person.
+    """(N, C) logits of each span by a model that has not seen its person.
 
     Raises:
         DataError: there are too few people for that.
@@ -198,8 +199,8 @@ def out_of_fold(make: Callable[[], _Logits], cut: Cut, folds: int = FOLDS) -> Fl
             "Models are held against people they have not seen; give clips of at least 2."
         )
     fold = np.array([people.index(person) % folds for person in cut.person])
-    found = np.zeros(len(cut))
+    found = np.zeros(cut.told.shape[:2])
     for number in np.unique(fold):
         held = fold == number
-        found[held] = make().fit(cut[~held]).logit(cut[held])
+        found[held] = make().fit(cut[~held]).logits(cut[held])
     return found

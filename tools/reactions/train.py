@@ -4,7 +4,8 @@
     train(clips, Config(), home("reactions", "made"))      # the same, kept with a card
 
 Each person's clips are watched in their order; every clip gives the same number of spans of 3 s.
-Calibration is by clips of people who were held out (Platt 1999).
+Calibration is by spans of people who were held out (Platt 1999): a detector reads single spans, and their
+mean over a clip is surer of itself.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from merchgraph.runtime.errors import DataError
-from merchgraph.tools.reactions.config import PRESETS, Config
+from merchgraph.tools.reactions.config import Config
 from merchgraph.tools.reactions.cuts import Cut, cut_clips
 from merchgraph.tools.reactions.data import Clip, Clips
 from merchgraph.tools.reactions.linear import platt
@@ -32,7 +33,7 @@ from merchgraph.tools.reactions.windows import (
     told_of,
 )
 
-__all__ = ["PRESETS", "Config", "fit_detector", "train"]
+__all__ = ["Config", "fit_detector", "train"]
 Progress = Callable[[int, int, str], None]
 BETWEEN_S = 1.0
 """Seconds that lie between two clips of a person when they are watched in a row."""
@@ -72,25 +73,31 @@ def fit_detector(clips: Clips, config: Config | None = None) -> Detector:
         return Mil(config.penalty, config.guard)
 
     outside = out_of_fold(make, cut)
-    return Detector(Learnt(face, make().fit(cut).linear, *platt(outside, cut.error)))
+    told = platt(outside.ravel(), np.repeat(cut.error, outside.shape[1]))
+    return Detector(Learnt(face, make().fit(cut).linear, *told))
 
 
 def general(clips: Clips) -> Face:
-    """People in general: the mean of their means, and the mean deviation of a bin within a person."""
+    """People in general: the mean of their means, and the mean deviation of a bin within a person.
+
+    Raises:
+        DataError: nobody has a value of some feature.
+    """
     means, spreads = [], []
     for person in clips.people:
         bins = np.concatenate([_raw_bins(clip) for clip in clips.of(person).clips])
         there = ~np.isnan(bins)
         count = np.maximum(there.sum(0), 1)
         mean = np.where(there, bins, 0).sum(0) / count
+        spread = np.sqrt(np.where(there, (bins - mean) ** 2, 0).sum(0) / count)
         means.append(np.where(there.any(0), mean, np.nan))
-        spreads.append(np.sqrt(np.where(there, (bins - mean) ** 2, 0).sum(0) / count))
+        spreads.append(np.where(there.any(0), spread, np.nan))
     known = ~np.isnan(means)
     if not known.any(0).all():
         lacking = clips.features[int(np.argmin(known.any(0)))]
         raise DataError(f"No clip has a value of {lacking!r}; leave the feature out.")
-    mean = np.where(known, means, 0).sum(0) / known.sum(0)
-    return Face(clips.features, mean, np.maximum(np.mean(spreads, axis=0), LEAST_SD))
+    mean, spread = (np.where(known, each, 0).sum(0) / known.sum(0) for each in (means, spreads))
+    return Face(clips.features, mean, np.maximum(spread, LEAST_SD))
 
 
 def watched(clips: Clips, face: Face) -> Cut:

@@ -1,16 +1,18 @@
 """Training a detector: kept with its card, on what it will see, refused where it cannot learn."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from merchgraph.runtime.errors import DataError, SetupError
-from merchgraph.tools.reactions.config import PRESETS, Config
-from merchgraph.tools.reactions.data import Clips
+from merchgraph.tools.reactions.config import Config
+from merchgraph.tools.reactions.data import Clip, Clips
+from merchgraph.tools.reactions.linear import pooled, probability
 from merchgraph.tools.reactions.made import Made, made
 from merchgraph.tools.reactions.stream import Detector
-from merchgraph.tools.reactions.train import BETWEEN_S, general, train, watched
+from merchgraph.tools.reactions.train import BETWEEN_S, fit_detector, general, train, watched
 from merchgraph.tools.reactions.watch import Watch
 from merchgraph.tools.reactions.windows import SPAN
 
@@ -23,7 +25,7 @@ def clips() -> Clips:
 def test_a_detector_is_trained_kept_and_described(clips: Clips, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     kept = train(
-        clips, PRESETS["cpu"], tmp_path, progress=lambda done, total, _: told.append((done, total))
+        clips, Config(), tmp_path, progress=lambda done, total, _: told.append((done, total))
     )
     again = Detector.load(tmp_path).learnt
     np.testing.assert_array_equal(again.linear.weights, kept.learnt.linear.weights)
@@ -56,6 +58,37 @@ def test_a_detector_may_be_kept_to_some_features(clips: Clips, tmp_path: Path) -
     assert Detector.load(tmp_path).learnt.face.features == ("AU12_r", "AU06_r")
     with pytest.raises(SetupError, match=r"There is no feature 'AU99_r'; there is AU06_r, AU12_r"):
         train(clips, Config(features=("AU99_r",)), tmp_path)
+
+
+def test_p_of_a_single_span_is_as_often_right_as_it_says() -> None:
+    # a reaction stands in some of a clip's spans: their mean is surer than any of them
+    told = Made(people=24, clips=16, expressiveness=1.0)
+    detector = fit_detector(made(told)[0])
+    others = watched(made(told.model_copy(update={"seed": 1}))[0], detector.learnt.face)
+    logits = pooled(detector.learnt.linear.logits(others.told))
+    p = probability(detector.learnt.slope * logits + detector.learnt.bias).ravel()
+    error = np.repeat(others.error, logits.shape[1])
+    for low, high in ((0.0, 0.35), (0.35, 0.65), (0.65, 1.0)):
+        here = (p >= low) & (p < high)
+        assert here.sum() > 50
+        assert error[here].mean() == pytest.approx(p[here].mean(), abs=0.07)
+
+
+def test_people_without_a_feature_do_not_count_in_its_spread(clips: Clips) -> None:
+    def blind(clip: Clip) -> Clip:
+        values = clip.values.copy()
+        values[:, 0] = np.nan
+        return replace(clip, values=values)
+
+    half = tuple(blind(c) if c.person in ("p00", "p01") else c for c in clips.clips)
+    found = general(Clips(clips.features, half))
+    seen = general(clips.of("p02", "p03"))
+    assert found.mean[0] == pytest.approx(seen.mean[0])
+    assert found.spread[0] == pytest.approx(seen.spread[0])
+    np.testing.assert_allclose(found.spread[1:], general(clips).spread[1:])
+    none = Clips(clips.features, tuple(blind(clip) for clip in clips.clips))
+    with pytest.raises(DataError, match="No clip has a value of 'AU06_r'"):
+        general(none)
 
 
 def test_nothing_is_learnt_from_one_person_or_one_label(clips: Clips, tmp_path: Path) -> None:
