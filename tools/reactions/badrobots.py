@@ -10,13 +10,15 @@ before it people wait, after it they leave, so closeness to the middle of the vi
 away. And every answer of the robot was an error: nothing here can tell an error from a success.
 
     told = as_labelled()       # spans of the whole video, with the label of the data
-    pairs = around_errors()    # 2 s as the robot says that it did not understand, and the 2 s before
+    pairs = around_errors()    # 2 s as the robot says that it did not understand, and 2 s before
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,6 +82,8 @@ def as_labelled() -> Clips:
 def around_errors() -> Clips:
     """Two spans of 2 s for each error: from 1 s after the robot's sentence began, and just before it.
 
+    An error is left out where the second would begin within the first span of the error before.
+
     Raises:
         SetupError: the data is not there.
         DataError: it has another form.
@@ -88,7 +92,8 @@ def around_errors() -> Clips:
     clips = [
         _clip(video, begin, label)
         for video in videos
-        for error in video.errors
+        for before, error in pairwise([-math.inf, *sorted(video.errors)])
+        if error - SPAN_S >= before + AFTER_S + SPAN_S
         for begin, label in ((error - SPAN_S, "correct"), (error + AFTER_S, "error"))
     ]
     return Clips(features, tuple(clips))

@@ -34,7 +34,13 @@ def test_the_label_of_the_data_is_a_place_in_the_video() -> None:
 @pytest.mark.usefixtures("there")
 def test_around_each_error_are_two_spans_of_the_same_length() -> None:
     clips = badrobots.around_errors()
-    assert len(clips.clips) == 144
+    assert len(clips.clips) == 120
+    spans = {
+        person: [clip for clip in clips.clips if clip.person == person] for person in clips.people
+    }
+    for own in spans.values():
+        begins = [float(clip.name.rpartition("@")[2]) for clip in own]
+        assert min(np.diff(sorted(begins))) >= badrobots.SPAN_S
     assert {clip.seconds for clip in clips.clips} == {2.0}
     cut = cut_clips(clips, span=8)
     assert cut.error.mean() == 0.5
@@ -55,6 +61,20 @@ def test_a_small_file_is_read_and_zeros_are_no_face(tmp_path: Path) -> None:
     assert [clip.label for clip in labelled.clips] == ["correct", "error", "error"]
     assert np.isnan(labelled.clips[0].values[2]).all()
     assert [clip.name for clip in around.clips] == ["p7nodbot@2", "p7nodbot@5"]
+
+
+def test_a_second_error_that_comes_at_once_has_no_calm_before_it(tmp_path: Path) -> None:
+    folder = tmp_path / badrobots.FOLDER
+    folder.mkdir()
+    rows = "".join(f"{n},p7nodbot,1,1,{n % 5 + 1},1\n" for n in range(1, 900))
+    (folder / badrobots.FRAMES).write_text(HEAD + rows)
+    starts = "".join(f"7,{start},30,1\n" for start in (20.0, 4.0, 8.9, 13.9))
+    (folder / badrobots.ERRORS).write_text("participant_num,start,end,error\n" + starts)
+    with use_settings(data=tmp_path):
+        around = badrobots.around_errors()
+    # 8.9 - 2 lies before 4 + 3, the end of the span of the first error; 13.9 - 2 is after 8.9 + 3
+    found = [clip.name.partition("@")[2] for clip in around.clips]
+    assert found == ["2", "5", "11.9", "14.9", "18", "21"]
 
 
 def test_without_the_data_the_setting_is_said(tmp_path: Path) -> None:
