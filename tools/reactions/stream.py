@@ -129,11 +129,11 @@ class Detector:
                 "order of their times, and another person or recording its own detector."
             )
         self._last = frame.time
-        values = [frame.values.get(name, math.nan) for name in self.learnt.face.features]
-        seen = np.array(values, dtype=np.float64)
-        if frame.values and np.isnan(seen).all():
+        features = self.learnt.face.features
+        seen = np.array([frame.values.get(name, math.nan) for name in features], dtype=np.float64)
+        if frame.values and not any(name in frame.values for name in features):
             self._watch.add(frame.time, seen)
-            self._now = (None, _strange(frame, self.learnt.face.features))
+            self._now = (None, _strange(frame, features))
         elif self._watch.add(frame.time, np.where(np.isfinite(seen), seen, np.nan)):
             self._now = self._judge()
         return Reading(frame.time, *self._now)

@@ -163,6 +163,16 @@ def test_a_stream_of_other_features_is_said(detector: Detector) -> None:
     )
 
 
+def test_a_frame_whose_features_are_all_nan_is_an_empty_one(detector: Detector) -> None:
+    nothing = dict.fromkeys(FEATURES, math.nan)
+    empty, missing = Detector(detector.learnt), Detector(detector.learnt)
+    for n, frame in enumerate(calm(4.0)):
+        hole = 40 <= n < 46
+        one = empty.see(Frame(frame.time, {}) if hole else frame)
+        assert missing.see(Frame(frame.time, nothing) if hole else frame) == one
+    assert one.p_error is not None
+
+
 def test_infinite_values_are_missing_ones(detector: Detector) -> None:
     readings = [detector.see(Frame(n / 25, {**REST, "AU12_r": math.inf})) for n in range(100)]
     assert readings[-1].p_error is not None
