@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shlex
 import subprocess
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Folders of clips of people's faces.", no_args_is_help=True)
 Folder = Annotated[Path, typer.Argument(help="Folder of clips, with its labels.csv.")]
 KEYS = {"e": "error", "f": "fine", "u": "unsure"}
-SURE = {"1": 0.0, "2": 0.5, "3": 1.0}
+TIMES = ("{start}", "{end}")
+"""What stands in a player's command for the seconds of a clip."""
 
 
 @app.command()
@@ -49,7 +51,11 @@ def rate(
     folder: Folder,
     rater: Annotated[str, typer.Option(help="Who rates; ratings are kept by this name.")],
     player: Annotated[
-        str, typer.Option(help="Plays a clip, such as 'ffplay -an -autoexit'; without sound.")
+        str,
+        typer.Option(
+            help="Plays a file from {start} to {end} s, such as 'mpv --no-audio --start={start} "
+            "--end={end}'. It must be muted: words would tell what the face is to tell."
+        ),
     ] = "",
 ) -> None:
     """Say of each clip, without sound, whether the assistant erred; may be broken off and goes on."""
@@ -58,20 +64,18 @@ def rate(
 
     console = Console()
     rows = read_labels(folder)
+    words = _words(player, rows)
     file = folder / RATINGS_FILE
     known = {(each.clip, each.rater) for each in (read_ratings(folder) if file.exists() else [])}
     left = [row for row in _shuffled(rows, rater) if (row.name, rater) not in known]
     console.print(plain(f"{len(left)} clips to rate, {len(rows) - len(left)} done", "bold"))
     for n, row in enumerate(left, start=1):
         console.print(plain(f"{n}/{len(left)}  {_shown(folder, row)}"))
-        _play(player, folder, row)
+        _play(words, folder, row)
         answer = _asked("Did the assistant err? e error, f fine, u unsure, q quit", KEYS)
         if answer is None:
             break
-        sure = _asked("How sure? 1 guessing, 2 rather, 3 certain, q quit", SURE)
-        if sure is None:
-            break
-        _append(file, Rating(row.name, rater, KEYS[answer], SURE[sure]))
+        _append(file, Rating(row.name, rater, KEYS[answer]))
 
 
 @app.command()
@@ -90,6 +94,10 @@ def agreement(folder: Folder) -> None:
         ("AUC of the mean vote", told.auc),
     ):  # fmt: skip
         console.print(plain(f"  {name:<22} {value:.3f}"))
+    for alarms, hits in told.roc:
+        console.print(
+            plain(f"  {'ROC of the mean vote':<22} false alarms {alarms:.3f}, hits {hits:.3f}")
+        )
 
 
 @app.command()
@@ -121,19 +129,43 @@ def _shown(folder: Path, row: Row) -> str:
 
 def _video(folder: Path, row: Row) -> Path | None:
     """The file of the clip that is not its features."""
-    found = (file for file in sorted(folder.rglob(f"{row.clip}.*")) if file.suffix != ".csv")
-    return next(found, None)
+    named = (file for file in sorted(folder.rglob("*")) if file.stem == row.clip)
+    return next((file for file in named if file.suffix != ".csv" and file.is_file()), None)
 
 
-def _play(player: str, folder: Path, row: Row) -> None:
-    video = _video(folder, row)
-    if not player or video is None:
-        return
+def _words(player: str, rows: Iterable[Row]) -> list[str]:
+    """The player's command, by words.
+
+    Raises:
+        SetupError: it cannot be read, or would play a file of several clips whole.
+    """
     try:
-        subprocess.run([*shlex.split(player), str(video)], check=False)
+        words = shlex.split(player)
+    except ValueError as error:
+        raise SetupError(
+            f"The player {player!r} cannot be read ({error}); correct its quotes."
+        ) from error
+    clip, count = Counter(row.clip for row in rows).most_common(1)[0]
+    if words and count > 1 and not all(time in player for time in TIMES):
+        raise SetupError(
+            f"The player {player!r} would play all of {clip!r}, which holds {count} clips; say with "
+            "{start} and {end} where their seconds stand, as in mpv --start={start} --end={end}."
+        )
+    return words
+
+
+def _play(words: list[str], folder: Path, row: Row) -> None:
+    video = _video(folder, row)
+    if not words or video is None:
+        return
+    for name, seconds in zip(TIMES, (row.start, row.end), strict=True):
+        words = [word.replace(name, f"{seconds:.3f}") for word in words]
+    try:
+        subprocess.run([*words, str(video)], check=False)
     except OSError as error:
         raise SetupError(
-            f"The player {player!r} cannot be started ({error.strerror}); give another by --player."
+            f"The player {shlex.join(words)!r} cannot be started ({error.strerror}); give another by "
+            "--player."
         ) from error
 
 

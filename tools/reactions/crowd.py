@@ -3,8 +3,8 @@
     told = judged(read_ratings(Path("FOLDER")), truth)     # accuracy, kappa, Dawid-Skene, AUC
     ratings = emulated(planted, raters=5)                   # made-up raters of made-up people
 
-A rater says of each clip "error", "fine" or "unsure" and how sure they are, 0 to 1. Five raters a clip
-are what we propose; the paper's number is not known to us. Sizes: N clips, R raters, 3 answers.
+A rater says of each clip "error", "fine" or "unsure". Five raters a clip are what we propose; the paper's
+number is not known to us. Sizes: N clips, R raters, 3 answers.
 """
 
 from __future__ import annotations
@@ -14,18 +14,17 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from merchgraph.runtime.errors import DataError, SetupError
-from merchgraph.tools.reactions.data import RATINGS_FILE
+from merchgraph.tools.reactions.data import RATINGS_FILE, read_table
 from merchgraph.tools.reactions.made import Planted
 from merchgraph.tools.reactions.windows import Floats
 
 Answer = Literal["error", "fine", "unsure"]
 ANSWERS: tuple[str, ...] = get_args(Answer)
 VOTE = {"error": 1.0, "fine": 0.0, "unsure": 0.5}
-COLUMNS = ("clip", "rater", "answer", "confidence")
+COLUMNS = ("clip", "rater", "answer")
 ROUNDS = 100
 SEEN = 0.7
 """Strength of a reaction that an emulated rater sees half of the time; our choice, as is the next."""
@@ -39,7 +38,6 @@ class Rating(NamedTuple):
     clip: str
     rater: str
     answer: str
-    confidence: float
 
 
 class Judged(NamedTuple):
@@ -163,7 +161,7 @@ def emulated(
             sees, sure = rng.random() < p, float(abs(2 * p - 1))
             unsure = rng.random() < 0.2 * (1 - sure)
             answer = "unsure" if unsure else "error" if sees else "fine"
-            made.append(Rating(clip, f"r{rater}", answer, round(sure, 2)))
+            made.append(Rating(clip, f"r{rater}", answer))
     return made
 
 
@@ -177,25 +175,17 @@ def read_ratings(folder: Path) -> list[Rating]:
     file = folder / RATINGS_FILE
     if not file.is_file():
         raise SetupError(f"There is no {str(file)!r}; rate clips by merchgraph data rate {folder}.")
-    table = pl.read_csv(file, infer_schema=False)
-    if lacking := [name for name in COLUMNS if name not in table.columns]:
-        raise DataError(f"{file}: there is no column {lacking[0]!r}; give {', '.join(COLUMNS)}.")
-    return [_rating(cells, n, file) for n, cells in enumerate(table.select(COLUMNS).rows(), 1)]
+    table = read_table(file, COLUMNS).select(COLUMNS)
+    return [_rating(cells, n, file) for n, cells in enumerate(table.rows(), 1)]
 
 
 def _rating(cells: Sequence[str | None], n: int, file: Path) -> Rating:
-    clip, rater, answer, sure = (cell or "" for cell in cells)
+    clip, rater, answer = ((cell or "").strip() for cell in cells)
     if answer not in ANSWERS:
         raise DataError(
             f"{file}, column 'answer', row {n}: {answer!r}; one of {', '.join(ANSWERS)} is expected."
         )
-    try:
-        confidence = float(sure)
-    except ValueError:
-        confidence = -1.0
-    if not 0 <= confidence <= 1:
-        raise DataError(f"{file}, column 'confidence', row {n}: {sure!r}; 0 to 1 is expected.")
-    return Rating(clip, rater, answer, confidence)
+    return Rating(clip, rater, answer)
 
 
 def _right(p: Floats, error: NDArray[np.bool_]) -> float:

@@ -33,8 +33,7 @@ TABLES = (RATINGS_FILE, LABELS_FILE)
 """Tables with a column `clip`; the labels last, since they know who is who."""
 Label = Literal["correct", "error", "no_response", "other"]
 LABELS: tuple[str, ...] = get_args(Label)
-COLUMNS = {"clip": pl.String, "person": pl.String, "start": pl.Float64, "end": pl.Float64,
-           "label": pl.String}  # fmt: skip
+COLUMNS = ("clip", "person", "start", "end", "label")
 OPENFACE = re.compile(r"AU\d\d_r|gaze_angle_[xy]|pose_R[xyz]")
 """What is read of OpenFace's 700 columns: 17 intensities, gaze, turn of the head. Not the place of head
 and landmarks in the picture, nor the presences AUxx_c, which say less than the intensities."""
@@ -151,14 +150,8 @@ def read_labels(folder: Path) -> list[Row]:
         raise SetupError(
             f"There is no {str(file)!r}; give a folder with {LABELS_FILE}: {','.join(COLUMNS)}."
         )
-    try:
-        table = pl.read_csv(file, infer_schema=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{file}: it cannot be read as CSV in UTF-8 ({error}).") from error
-    table = table.rename({name: name.strip() for name in table.columns})
-    if lacking := [name for name in COLUMNS if name not in table.columns]:
-        raise DataError(f"{file}: there is no column {lacking[0]!r}; give {', '.join(COLUMNS)}.")
-    rows = [_row(cells, n, file) for n, cells in enumerate(table.select(*COLUMNS).rows(), start=1)]
+    table = read_table(file, COLUMNS)
+    rows = [_row(cells, n, file) for n, cells in enumerate(table.select(COLUMNS).rows(), start=1)]
     if not rows:
         raise DataError(f"{file}: there is no clip in it; give at least one row.")
     owners: dict[str, str] = {}
@@ -171,9 +164,26 @@ def read_labels(folder: Path) -> list[Row]:
     return rows
 
 
+def read_table(file: Path, columns: Sequence[str]) -> pl.DataFrame:
+    """A table of a folder, as text, with at least these columns; spaces around names are taken away.
+
+    Raises:
+        DataError: it cannot be read, or lacks a column.
+    """
+    try:
+        table = pl.read_csv(file, infer_schema=False)
+        table = table.rename({name: name.strip() for name in table.columns})
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{file}: it cannot be read as CSV in UTF-8 ({error}).") from error
+    if lacking := [name for name in columns if name not in table.columns]:
+        raise DataError(f"{file}: there is no column {lacking[0]!r}; give {', '.join(columns)}.")
+    return table
+
+
 def forget(folder: Path, person: str) -> list[Path]:
     """Delete a person from a folder: their rows of all its tables, and every file of their clips.
 
+    Ratings are kept by a clip's start, which may have been corrected since: those of any start go.
     What a model has learnt from them stays in the model until it is trained anew.
 
     Returns:
@@ -181,20 +191,22 @@ def forget(folder: Path, person: str) -> list[Path]:
 
     Raises:
         SetupError: the folder has no such person, or cannot be written.
-        DataError: its labels break their form.
+        DataError: a table breaks its form; nothing was deleted.
     """
     rows = read_labels(folder)
     clips = {row.clip for row in rows if row.person == person}
     if not clips:
         known = ", ".join(sorted({row.person for row in rows})[:20])
         raise SetupError(f"There is no person {person!r} in {str(folder)!r}; there is {known}.")
+    left = {file: _without(file, clips) for name in TABLES if (file := folder / name).is_file()}
     gone = [file for file in sorted(folder.rglob("*")) if file.is_file() and file.stem in clips]
     try:
         for file in gone:
             file.unlink()
-        for table in TABLES:
-            if (folder / table).is_file():
-                _without(folder / table, clips | {row.name for row in rows if row.clip in clips})
+        for file, table in left.items():
+            part = file.with_name(f".{file.name}.part")
+            table.write_csv(part)
+            part.replace(file)
     except OSError as error:
         raise SetupError(
             f"{person!r} cannot be deleted from {str(folder)!r} ({error}); the same command goes on."
@@ -202,13 +214,11 @@ def forget(folder: Path, person: str) -> list[Path]:
     return gone
 
 
-def _without(file: Path, clips: Iterable[str]) -> None:
-    """Leave out the rows of these clips, in one step."""
-    table = pl.read_csv(file, infer_schema=False)
-    column = next(name for name in table.columns if name.strip() == "clip")
-    part = file.with_name(f".{file.name}.part")
-    table.filter(~pl.col(column).str.strip_chars().is_in(list(clips))).write_csv(part)
-    part.replace(file)
+def _without(file: Path, clips: Iterable[str]) -> pl.DataFrame:
+    """A table less the rows of these clips."""
+    clip = pl.col("clip").str.strip_chars()
+    whose = clip.str.replace("@[^@]*$", "") if file.name == RATINGS_FILE else clip
+    return read_table(file, ("clip",)).filter(whose.is_in(list(clips)).not_().fill_null(value=True))
 
 
 def _row(cells: Sequence[str | None], n: int, file: Path) -> Row:

@@ -24,7 +24,7 @@ def said(rows: dict[str, str]) -> list[Rating]:
     """clip -> answers of raters 0, 1, ... by their first letters."""
     full = {"e": "error", "f": "fine", "u": "unsure"}
     return [
-        Rating(clip, f"r{n}", full[letter], 1.0)
+        Rating(clip, f"r{n}", full[letter])
         for clip, letters in rows.items()
         for n, letter in enumerate(letters)
     ]
@@ -96,10 +96,9 @@ def test_ratings_of_other_clips_are_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("clip,rater,answer\na,r,fine\n", r"no column 'confidence'"),
-        ("clip,rater,answer,confidence\na,r,maybe,1\n", r"'answer', row 1: 'maybe'; one of error"),
-        ("clip,rater,answer,confidence\na,r,fine,2\n", r"'confidence', row 1: '2'; 0 to 1"),
-        ("clip,rater,answer,confidence\na,r,fine,much\n", r"'confidence', row 1: 'much'"),
+        ("", r"cannot be read as CSV"),
+        ("clip,rater\na,r\n", r"no column 'answer'; give clip, rater, answer"),
+        ("clip,rater,answer\na,r,maybe\n", r"'answer', row 1: 'maybe'; one of error"),
     ],
 )
 def test_wrong_ratings_are_said(tmp_path: Path, text: str, message: str) -> None:

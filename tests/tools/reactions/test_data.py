@@ -110,6 +110,30 @@ def test_a_person_is_deleted_with_all_their_files(folder: Path) -> None:
     assert read_clips(folder).people == ["bob"]
 
 
+def test_ratings_of_a_start_that_was_corrected_since_are_deleted_too(folder: Path) -> None:
+    rated = " clip ,rater,answer\na@0.25,r,fine\na,r,fine\na@b@0,r,fine\nb@0.5,r,fine\n"
+    (folder / "ratings.csv").write_text(rated)
+    forget(folder, "ann")
+    left = (folder / "ratings.csv").read_text().splitlines()
+    assert left == ["clip,rater,answer", "a@b@0,r,fine", "b@0.5,r,fine"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("", "cannot be read as CSV"), ("who,answer\na@0,fine\n", "no column 'clip'"),
+     ("clip, clip\na@0,b@0\n", "cannot be read as CSV")],
+)  # fmt: skip
+def test_a_broken_table_is_said_before_anything_is_deleted(
+    folder: Path, text: str, said: str
+) -> None:
+    (folder / "ratings.csv").write_text(text)
+    before = sorted(folder.iterdir())
+    with pytest.raises(DataError, match=rf"ratings.csv: .*{said}"):
+        forget(folder, "ann")
+    assert sorted(folder.iterdir()) == before
+    assert (folder / "labels.csv").read_text() == LABELS
+
+
 def test_an_unknown_person_is_not_deleted(folder: Path) -> None:
     with pytest.raises(SetupError, match=r"no person 'cat' in .*; there is ann, bob"):
         forget(folder, "cat")
