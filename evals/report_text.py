@@ -43,28 +43,38 @@ def markdown(report: Results) -> str:
     first = report.metrics[0]
     heads = ["system", *report.metrics, f"{first} minus {report.reference}", "shown"]
     heads += ["calls", "tokens", "s", *(["failed"] if failures(report) else [])]
-    lines = [_cells(map(_marked, heads)), _cells(["---", *["---:"] * (len(heads) - 1)])]
+    lines = [_cells(map(marked, heads)), _cells(["---", *["---:"] * (len(heads) - 1)])]
     for row in report.rows:
-        cells = [_marked(row.system)]
+        cells = [marked(row.system)]
         for metric in report.metrics:
             text = interval(row.metrics.get(metric), report.n)
             cells.append(f"**{text}**" if row.system in report.best(metric) else text)
         cells += [difference(row, report), shown(row, report), *cost(row)]
         lines.append(_cells([*cells, *([str(row.failed)] if failures(report) else [])]))
     told = [*sentences(report), *report.notes]
-    lines += ["", *(f"- {_marked(sentence)}" for sentence in told), *([""] if told else [])]
-    lines += [f"{_marked(report.suite)}: {_marked(settings(report))}. {_marked(legend(report))}"]
+    lines += ["", *(f"- {marked(sentence)}" for sentence in told), *([""] if told else [])]
+    lines += [f"{marked(report.suite)}: {marked(settings(report))}. {marked(legend(report))}"]
     for own in report.tables:
-        lines += ["", f"### {_marked(own.title)}", "", _cells(map(_marked, own.columns))]
-        lines += [_cells(["---", *["---:"] * (len(own.columns) - 1)])]
-        lines += [_cells(_marked(cell(value)) for value in row) for row in own.rows]
-        lines += ["", _marked(own.about)]
+        lines += ["", *own_markdown(own)]
     return "\n".join(lines) + "\n"
+
+
+def own_markdown(own: Own) -> list[str]:
+    """The lines of a suite's own table: its title, its rows, how to read it."""
+    lines = [f"### {marked(own.title)}", "", _cells(map(marked, own.columns))]
+    lines += [_cells(["---", *["---:"] * (len(own.columns) - 1)])]
+    lines += [_cells(marked(cell(value)) for value in row) for row in own.rows]
+    return [*lines, "", marked(own.about)]
 
 
 def line(text: str) -> str:
     """The text on one line, without characters that a terminal would obey."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def marked(text: str) -> str:
+    """The text on one line of Markdown, as it stands."""
+    return re.sub(r"([\\`*_\[\]<>|~&])", r"\\\1", line(text))
 
 
 def number(value: float) -> str:
@@ -214,10 +224,6 @@ def _sectioned(report: Results) -> list[tuple[Row, bool]]:
 
 def _name(row: Row) -> Text:
     return Text(line(row.system), "bold" if row.kind == "method" else "")
-
-
-def _marked(text: str) -> str:
-    return re.sub(r"([\\`*_\[\]<>|~&])", r"\\\1", line(text))
 
 
 def _cells(cells: Iterable[str]) -> str:

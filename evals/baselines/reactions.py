@@ -2,14 +2,15 @@
 
     Traps("place", "middle").fit(cut[train]).p(cut[test])     # sees no face at all
     Boosting().fit(cut[train]).p(cut[test])                   # trees, on what `Logistic` sees
-    whole_clips(clips)                                        # what a careless model looks at
+    seen = carelessly(cut, clips)                             # whole clips, as long as they are
+    Careless().fit(seen[train]).p(seen[test])
 
 A trap that scores well says that the clips give their labels away, not that faces do.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -74,6 +75,19 @@ class Plain:
         return probability(self.linear.logits(table))
 
 
+class Careless:
+    """`Plain` on whole clips; see `carelessly`."""
+
+    def fit(self, cut: Cut) -> Self:
+        """Learn."""
+        self.plain = Plain().fit(cut.told[:, 0, 0], cut.error)
+        return self
+
+    def p(self, cut: Cut) -> Floats:
+        """(N,) probability of an error."""
+        return self.plain.p(cut.told[:, 0, 0])
+
+
 BINS = 32
 """Values that a tree tells apart of a summary; few clips allow no more, and fits are fast."""
 
@@ -110,6 +124,11 @@ class Boosting:
         table = whole(cut)[:, :, 0][..., self.keep]
         found = self.trees.predict_proba(np.concatenate(table))[:, 1]
         return np.asarray(found.reshape(table.shape[:2]).mean(1))
+
+
+def carelessly(cut: Cut, clips: Clips) -> Cut:
+    """A cut of these clips with `whole_clips` for its summaries: one span, one window."""
+    return replace(cut, told=whole_clips(clips)[:, None, None])
 
 
 def whole_clips(clips: Clips) -> Floats:

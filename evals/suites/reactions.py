@@ -14,15 +14,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.report_text import interval
 from merchgraph.evals.suites import reactions_stream as stream
 from merchgraph.evals.suites.reactions_made import confound, costs, crowd, recovered
-from merchgraph.evals.suites.reactions_models import REFERENCE, Tell, clocks, compared, one_thread
+from merchgraph.evals.suites.reactions_models import (
+    REFERENCE,
+    TRAPS,
+    Tell,
+    clocks,
+    compared,
+    one_thread,
+)
 from merchgraph.evals.suites.reactions_report import ReactionsReport
-from merchgraph.evals.tables import Table
+from merchgraph.evals.tables import Cell, Table
 from merchgraph.runtime.errors import DataError
 from merchgraph.runtime.settings import settings
 from merchgraph.tools.reactions import badrobots
@@ -32,6 +40,9 @@ from merchgraph.tools.reactions.made import Made, made
 
 GAZE_SPAN = 8
 """Bins of a span of gaze, 2 s, as long as the spans cut around the errors."""
+CHANCE = 0.5
+THAN = {"better": "does better", "worse": "does worse", "unclear": "is not shown to do better"}
+"""What a paired difference to the place in the video says of a model."""
 FEWEST_PEOPLE = 3
 """One is held out, and the detector is calibrated between the others."""
 
@@ -106,18 +117,39 @@ def gaze(tell: Tell) -> list[Table]:
 
 
 def says(tables: list[Table]) -> list[str]:
-    """What gaze alone can tell and what it cannot, with the figures."""
-    around = {row[0]: row[3] for row in tables[1].rows}
-    model, place = around["MIL log-sum-exp"], around[REFERENCE]
-    assert isinstance(model, Estimate)
-    assert isinstance(place, Estimate)
+    """What gaze alone can tell and what it cannot, as the figures have it.
+
+    Args:
+        tables: those of `gaze`: as labelled, around errors.
+    """
+    around = {row[0]: row for row in tables[1].rows}
+    model, gap = map(_estimate, around["MIL log-sum-exp"][-2:])
+    place = _estimate(around[REFERENCE][-2])
+    able = "can tell" if model.low > CHANCE else "is not shown to tell"
     return [
-        "Gaze alone can tell, better than chance, whether a person hears the robot fail or speaks before "
-        f"it does (AUC {interval(model, model.n)}), but not shown better than the place in the video "
-        f"alone ({interval(place, place.n)}).",
+        f"Gaze alone {able}, better than chance, whether a person hears the robot fail or speaks before "
+        f"it does (AUC {interval(model, model.n)}), and it {THAN[gap.verdict]} than the place in the "
+        f"video alone ({interval(place, place.n)}).",
         "It cannot be said to tell an error from a success, since no answer of this robot was one; and "
-        "with the labels of the data as they are, place alone beats every model.",
+        f"with the labels of the data as they are, {_of_place(tables[0])}.",
     ]
+
+
+def _of_place(table: Table) -> str:
+    """How the place in the video stands to the models of a table, by their paired differences."""
+    gaps = {f"{row[0]}": _estimate(row[-1]).verdict for row in table.rows if row[0] not in TRAPS}
+    ahead = [name for name, verdict in gaps.items() if verdict == "better"]
+    level = [name for name, verdict in gaps.items() if verdict == "unclear"]
+    if ahead:
+        return f"place alone is beaten by {', '.join(ahead)}"
+    if level:
+        return f"place alone is not shown to beat {', '.join(level)}"
+    return "place alone beats every model"
+
+
+def _estimate(cell: Cell) -> Estimate:
+    assert isinstance(cell, Estimate)
+    return cell
 
 
 def filmed(clips: Clips, tell: Tell) -> list[Table]:
@@ -126,12 +158,13 @@ def filmed(clips: Clips, tell: Tell) -> list[Table]:
     Raises:
         DataError: it has too few people, or none of one label.
     """
-    if len(clips.people) < FEWEST_PEOPLE:
-        raise DataError(
-            f"The clips are of {len(clips.people)} people; give at least {FEWEST_PEOPLE}, since each is "
-            "scored by models of the others."
-        )
     cut = cut_clips(clips)
+    people = len(np.unique(cut.person))
+    if people < FEWEST_PEOPLE:
+        raise DataError(
+            f"The clips are of {people} people; give at least {FEWEST_PEOPLE} with an error or a correct "
+            "answer: each is scored by models of the others, and each training fold needs both labels."
+        )
     title = "Clips"
     compare = compared(title, cut, _told(cut, "Errors against correct answers."), tell("models"))
     heard = stream.streamed(clips, progress=tell("stream"))
@@ -140,11 +173,11 @@ def filmed(clips: Clips, tell: Tell) -> list[Table]:
     row = [title, means["AUC"], means["macro F1"], *stream.recovery(known, {})]
     columns = ["clips", "AUC", "macro F1", *stream.RECOVERY]
     about = "The streaming detector, frame by frame; found and false alarms at p >= .5; medians of time."
-    people = Table(
-        title="By person", columns=["person", *stream.PEOPLE], rows=stream.by_person(known)
+    by_person = Table(
+        title="By person", columns=["person", *stream.PEOPLE], rows=stream.by_person(known, {})
     )
     streamed = Table(title="As a stream", columns=columns, rows=[row], about=about)
-    return [compare, clocks({title: cut}), streamed, people, costs(known)]
+    return [compare, clocks({title: cut}), streamed, by_person, costs(known)]
 
 
 def _told(cut: Cut, about: str) -> str:

@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from merchgraph.evals.baselines.reactions import Plain, whole_clips
+from merchgraph.evals.baselines.reactions import Careless, carelessly
 from merchgraph.evals.suites import reactions_stream as stream
 from merchgraph.evals.suites.reactions_metrics import Scored
 from merchgraph.evals.suites.reactions_models import MODELS, TRAPS, Make, Progress, Tell, held_out
 from merchgraph.evals.tables import Cell, Table
 from merchgraph.tools.reactions.crowd import emulated, judged
-from merchgraph.tools.reactions.cuts import Cut, cut_clips
+from merchgraph.tools.reactions.cuts import cut_clips
 from merchgraph.tools.reactions.made import Made, made
-from merchgraph.tools.reactions.windows import Floats
 
 CONFOUND: Mapping[str, Make] = {"length only": TRAPS["length only"], **{
     name: MODELS[name] for name in ("logistic", "boosting", "MIL log-sum-exp", "fusion")
@@ -24,21 +23,18 @@ CONFOUND: Mapping[str, Make] = {"length only": TRAPS["length only"], **{
 def confound(usual: Made, progress: Progress) -> Table:
     """Errors are filmed longer: held-out people cut the same way, and new people cut fairly."""
     rows: list[list[Cell]] = []
-    steps, done = 2 * (len(CONFOUND) + 1), 0
+    makes = {"unguarded": Careless, **CONFOUND}
+    steps, done = 2 * len(makes), 0
     for strength in (0.0, 2.0):
         trained = usual.model_copy(update={"expressiveness": strength, "confound": True})
         fair = trained.model_copy(update={"confound": False, "seed": usual.seed + 1})
         long, even = made(trained)[0], made(fair)[0]
         cut, new = cut_clips(long), cut_clips(even)
-        for name in ("unguarded", *CONFOUND):
-            if name == "unguarded":
-                pair = _unguarded(cut, new, whole_clips(long), whole_clips(even))
-            else:
-                pair = held_out(CONFOUND[name], cut), CONFOUND[name]().fit(cut).p(new)
-            same, fairly = (
-                Scored.of(p, of.error, of.person).means()["AUC"]
-                for p, of in zip(pair, (cut, new), strict=True)
-            )
+        careless = carelessly(cut, long), carelessly(new, even)
+        for name, make in makes.items():
+            seen, others = careless if make is Careless else (cut, new)
+            pair = (held_out(make, seen), seen), (make().fit(seen).p(others), others)
+            same, fairly = (Scored.of(p, of.error, of.person).means()["AUC"] for p, of in pair)
             rows.append([f"{name}, strength {strength:g}", same, fairly])
             progress(done := done + 1, steps)
     return Table(
@@ -54,18 +50,11 @@ def confound(usual: Made, progress: Progress) -> Table:
     )
 
 
-def _unguarded(cut: Cut, new: Cut, table: Floats, fair: Floats) -> tuple[Floats, Floats]:
-    p = np.zeros(len(cut))
-    for person in np.unique(cut.person):
-        own = cut.person == person
-        p[own] = Plain().fit(table[~own], cut.error[~own]).p(table[own])
-    return p, Plain().fit(table, cut.error).p(fair)
-
-
 def recovered(usual: Made, strengths: Sequence[float], tell: Tell) -> list[Table]:
     """The detector over strengths of planted reactions; its people and costs at the middle one."""
     rows: list[list[Cell]] = []
     middle: list[stream.Heard] = []
+    by_person: list[list[Cell]] = []
     for strength in strengths:
         clips, planted = made(usual.model_copy(update={"expressiveness": strength}))
         heard = stream.streamed(clips, progress=tell(f"strength {strength:g}"))
@@ -74,16 +63,17 @@ def recovered(usual: Made, strengths: Sequence[float], tell: Tell) -> list[Table
             [f"{strength:g}", means["AUC"], means["macro F1"], *stream.recovery(heard, planted)]
         )
         if strength == sorted(strengths)[len(strengths) // 2]:
-            middle = heard
+            middle, by_person = heard, stream.by_person(heard, planted)
+    counted = "found at p >= .5 once the reaction began, false alarms at any time of a clip"
     about = (
         "The streaming detector, frame by frame. Strength 1 is a burst of four times the noise, shared "
-        "by four action units; found and false alarms at p >= .5 at any time of a clip; medians of time."
+        f"by four action units; {counted}; medians of time."
     )
     return [
         Table(title="Planted reactions", columns=["strength", "AUC", "macro F1", *stream.RECOVERY],
               rows=rows, about=about),
-        Table(title="By person", columns=["person", *stream.PEOPLE], rows=stream.by_person(middle),
-              about="The detector at the middle strength."),
+        Table(title="By person", columns=["person", *stream.PEOPLE], rows=by_person,
+              about=f"The detector at the middle strength; {counted}."),
         costs(middle),
     ]  # fmt: skip
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from merchgraph.evals.report_text import cell, line, setting
-from merchgraph.evals.tables import Cell, Table
+from merchgraph.evals.report_text import cell, line, marked, own_markdown, setting
+from merchgraph.evals.tables import Table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -46,7 +45,7 @@ class ReactionsReport(BaseModel):
         from rich.table import Table as Drawn
         from rich.text import Text
 
-        parts: list[RenderableType] = [Text(self._title(), "bold")]
+        parts: list[RenderableType] = [Text(line(self._title()), "bold")]
         for table in self.tables:
             drawn = Drawn(box=SIMPLE_HEAD, padding=(0, 1))
             drawn.add_column(Text(line(table.columns[0])), no_wrap=True)
@@ -62,17 +61,10 @@ class ReactionsReport(BaseModel):
         """The same."""
         lines: list[str] = []
         for table in self.tables:
-            width = len(table.columns)
-            lines += [f"### {table.title}", "", _row(table.columns)]
-            lines += [_row(["---", *["---:"] * (width - 1)]), *map(_row, table.rows)]
-            lines += ["", table.about, ""]
-        lines += [f"- {note}" for note in self.notes]
-        return "\n".join([*lines, "", f"{self._title()}. {LEGEND}"]) + "\n"
+            lines += [*own_markdown(table), ""]
+        lines += [f"- {marked(note)}" for note in self.notes]
+        return "\n".join([*lines, "", marked(f"{self._title()}. {LEGEND}")]) + "\n"
 
     def _title(self) -> str:
         told = (f"{name} {setting(value)}" for name, value in self.params.items())
         return f"Errors of a voice assistant, from faces: {', '.join(told)}"
-
-
-def _row(values: Iterable[Cell]) -> str:
-    return f"| {' | '.join(cell(value) for value in values)} |"

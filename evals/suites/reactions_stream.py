@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean, median
 from typing import NamedTuple
 
+import numpy as np
+
 from merchgraph.evals.suites.reactions_metrics import Scored
 from merchgraph.evals.tables import Cell
 from merchgraph.tools.reactions.data import Clip, Clips
@@ -111,13 +113,16 @@ def recovery(heard: Sequence[Heard], planted: Mapping[str, Planted | None]) -> l
 PEOPLE = ("clips", "AUC", "found", "false alarms", "no reading")
 
 
-def by_person(heard: Sequence[Heard]) -> list[list[Cell]]:
-    """A row per person; see `PEOPLE`."""
+def by_person(heard: Sequence[Heard], planted: Mapping[str, Planted | None]) -> list[list[Cell]]:
+    """A row per person, see `PEOPLE`; found is counted as in `recovery`."""
     rows: list[list[Cell]] = []
     for person in dict.fromkeys(each.clip.person for each in heard):
         own = [each for each in heard if each.clip.person == person]
         errors = {each.clip.label == "error" for each in own}
-        auc = scored(own).means()["AUC"].mean if len(errors) == 2 else None
-        found, alarms, _, _, blind = recovery(own, {}) if len(errors) == 2 else [None] * 5
+        if len(errors) < 2:
+            rows.append([person, len(own), None, None, None, None])
+            continue
+        auc = float(scored(own).measured(np.ones((1, 1)))["AUC"][0])
+        found, alarms, _, _, blind = recovery(own, planted)
         rows.append([person, len(own), auc, found, alarms, blind])
     return rows

@@ -1,5 +1,6 @@
 """The evaluation of faces: measures by hand, the traps, and a whole small run."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merchgraph.evals.baselines.reactions import Boosting, Majority, Plain, Traps, whole_clips
+from merchgraph.evals.baselines.reactions import (
+    Boosting,
+    Careless,
+    Majority,
+    Plain,
+    Traps,
+    carelessly,
+    whole_clips,
+)
 from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.suites import reactions, reactions_models
 from merchgraph.evals.suites.reactions_metrics import MEASURES, Scored
 from merchgraph.evals.suites.reactions_models import MODELS, TRAPS, Progress
+from merchgraph.evals.suites.reactions_report import ReactionsReport
 from merchgraph.evals.suites.reactions_stream import by_person, recovery, streamed
+from merchgraph.evals.tables import Cell, Table
 from merchgraph.runtime.errors import DataError
 from merchgraph.runtime.settings import settings as settings_now
 from merchgraph.runtime.settings import use_settings
@@ -84,6 +95,8 @@ def test_a_careless_model_is_fooled_by_length_and_ours_is_not() -> None:
     held = cut.person >= "p07"
     table = whole_clips(long)
     careless = Plain().fit(table[~held], cut.error[~held])
+    same = Careless().fit(carelessly(cut, long)[~held]).p(carelessly(new, even))
+    np.testing.assert_array_equal(same, careless.p(whole_clips(even)))
     assert auc(careless.p(table[held]), cut.error[held] > 0) > 0.9
     assert 0.35 < auc(careless.p(whole_clips(even)), new.error > 0) < 0.65
     ours = Mil().fit(cut[~held])
@@ -100,9 +113,12 @@ def test_a_found_error_is_one_after_its_reaction_began() -> None:
     found, alarms, after, _, blind = recovery(early, begins)
     assert (found, alarms, after) == (1.0, 1.0, 0.5)
     assert recovery([each._replace(over=(0.5,)) for each in heard], begins)[0] == 0.0
+    assert [row[3] for row in by_person(early, begins)] == [1.0, 1.0, 1.0]
+    only_before = [each._replace(over=(0.5,)) for each in heard]
+    assert [row[3] for row in by_person(only_before, begins)] == [0.0, 0.0, 0.0]
     assert isinstance(blind, float)
     assert 0.2 < blind < 0.7
-    assert [row[:2] for row in by_person(heard)] == [["p00", 4], ["p01", 4], ["p02", 4]]
+    assert [row[:2] for row in by_person(heard, {})] == [["p00", 4], ["p01", 4], ["p02", 4]]
 
 
 def test_a_small_run_has_all_tables_and_says_what_is_not_there(tmp_path: Path) -> None:
@@ -178,6 +194,68 @@ def test_the_real_gaze_is_told_by_place_and_no_summary_left_goes_with_it(
     can, cannot = reactions.says(tables)
     assert can.startswith("Gaze alone can tell")
     assert "cannot be said to tell an error from a success" in cannot
+
+
+def labelled(folder: Path, change: Callable[[str, str], str]) -> Path:
+    """The folder with its labels changed, by (person, label)."""
+    head, *rows = [line.split(",") for line in (folder / "labels.csv").read_text().splitlines()]
+    told = [[*row[:4], change(row[1], row[4])] for row in rows]
+    (folder / "labels.csv").write_text("\n".join(map(",".join, [head, *told])) + "\n")
+    return folder
+
+
+def test_people_who_never_reacted_are_not_counted(tmp_path: Path) -> None:
+    folder = labelled(
+        kept(tmp_path, 4), lambda who, label: "other" if who in ("p00", "p03") else label
+    )
+    with pytest.raises(DataError, match=r"The clips are of 2 people; .* fold needs both labels"):
+        reactions.run(reactions.Params(folder=folder))
+
+
+def test_errors_of_one_person_alone_leave_nothing_to_learn(tmp_path: Path) -> None:
+    folder = labelled(kept(tmp_path, 3), lambda who, label: label if who == "p00" else "correct")
+    with pytest.raises(DataError, match="both are left where some are held out"):
+        reactions.run(reactions.Params(folder=folder))
+
+
+def test_the_markdown_of_a_report_is_escaped() -> None:
+    table = Table(title="A|B", columns=["a_b", "*n*"], rows=[["x|y", None]], about="<b>")
+    report = ReactionsReport(params={"folder": "my_clips"}, tables=[table], notes=["[1]"])
+    told = report.markdown()
+    for text in (r"### A\|B", r"| a\_b | \*n\* |", r"| x\|y | - |", r"\<b\>", r"- \[1\]",
+                 r"folder my\_clips"):  # fmt: skip
+        assert text in told
+
+
+def gap(low: float, high: float) -> Estimate:
+    return Estimate(mean=(low + high) / 2, low=low, high=high, n=24)
+
+
+def of(*gaps: tuple[str, float, float], auc: Estimate) -> Table:
+    """A table of models with the place in the video."""
+    rows: list[list[Cell]] = [["position only", auc, None]]
+    rows += [[name, auc, gap(low, high)] for name, low, high in gaps]
+    return Table(title="Gaze", columns=["system", "AUC", "AUC minus"], rows=rows)
+
+
+@pytest.mark.parametrize(
+    ("labelled", "around", "auc", "said"),
+    [
+        ([("MIL log-sum-exp", -0.3, -0.1)], (-0.1, 0.1), gap(0.6, 0.7),
+         ["alone can tell, better than", "is not shown to do better than", "place alone beats every"]),
+        ([("MIL log-sum-exp", -0.3, -0.1), ("fusion", -0.2, 0.1)], (0.1, 0.2), gap(0.6, 0.7),
+         ["alone can tell, better than", "it does better than", "not shown to beat fusion."]),
+        ([("MIL log-sum-exp", 0.1, 0.2), ("fusion", -0.2, 0.1)], (-0.2, -0.1), gap(0.4, 0.7),
+         ["alone is not shown to tell", "it does worse than", "beaten by MIL log-sum-exp."]),
+    ],
+)  # fmt: skip
+def test_what_gaze_tells_is_said_as_the_figures_have_it(
+    labelled: list[tuple[str, float, float]], around: tuple[float, float], auc: Estimate,
+    said: list[str],
+) -> None:  # fmt: skip
+    tables = [of(*labelled, auc=auc), of(("MIL log-sum-exp", *around), auc=auc)]
+    told = " ".join(reactions.says(tables))
+    assert all(part in told for part in said)
 
 
 def test_two_people_are_too_few_to_hold_one_out(tmp_path: Path) -> None:
