@@ -255,7 +255,7 @@ def run(tables: Any, baskets: Any, order: Any, plan: Any, seed: Any) -> Any:
     """One pass over some baskets, each shuffled first, since a basket has no order of its own.
 
     A place t >= 1 of the shuffled basket is a target, its history the up to k places before it. The
-    tokens of an item are met `meets` times, or as many times as it stands in a history if that is less:
+    tokens of an item are met `meets` times, or as often as it stands in a history if that is less:
     with k, all that the loss has (of histories: the released code's choice; the paper's sum has the
     target's tokens too).
 
@@ -287,7 +287,7 @@ def run(tables: Any, baskets: Any, order: Any, plan: Any, seed: Any) -> Any:
             state = _negatives(state, plan.items, drawn[0], drawn[1:])
             near = items[max(0, t - plan.history) : t]
             next_item(tables, near, user, drawn, rate, plan.largest, room)
-            for _ in range(min(plan.meets, items.size - t)):
+            for _ in range(min(plan.meets, plan.history, items.size - t)):
                 state = _context(tables, baskets, items[t - 1], plan, rate, state, room)
             if user >= 0:
                 state = _user_context(tables, baskets, user, plan, rate, state, room)

@@ -84,3 +84,22 @@ def test_a_single_item_is_its_own_negative_in_the_end() -> None:
     drawn = np.empty(3, dtype=np.int64)
     kernel._negatives(np.uint64(5), alias(np.array([7]), 0.5), 0, drawn)
     assert drawn.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("meets", [1, 2, 9])
+@pytest.mark.parametrize("history", [1, 3, 6])
+def test_tokens_are_met_as_often_as_the_item_is_in_a_history(meets: int, history: int) -> None:
+    # an item has a token and a dimension of its own, so that the token's step along it counts meetings
+    n, eye = 5, np.eye(5, dtype=np.float32)
+    log, none = np.arange(n, dtype=np.int32), np.zeros(0, np.int32)
+    other = (np.zeros(shape, np.float32) for shape in ((n, n), (n, 2), (1, 2), (n, n), (0, 2)))
+    learned = kernel.Tables(eye, *other)
+    baskets = kernel.Baskets(log, np.array([0, n]), np.array([-1], np.int32), log,
+                             np.arange(n + 1), none, np.zeros(2, np.int64))  # fmt: skip
+    even = alias(np.ones(n, np.int64), 1.0)
+    plan = kernel.Plan(history, meets, 2, False, RATE, RATE, even, even, even)
+    assert kernel.run(learned, baskets, np.array([0]), plan, np.uint64(7)) == n - 1
+    met = np.diag(learned.token) / (RATE / 2)
+    histories = [range(max(0, t - history), t) for t in range(1, n)]
+    expected = [min(meets, sum(place in one for one in histories)) for place in range(n)]
+    np.testing.assert_allclose(np.sort(met), np.sort(expected), atol=0.01)
