@@ -2,10 +2,10 @@
 
     PRESETS["cpu"].with_(history=1, user=False)      # a copy with other settings
 
-Source of the defaults: Xu et al., "Product Knowledge Graph / Knowledge-aware complementary product
-representation learning", WSDM 2020 (arXiv 1904.12574), read in full, and its released C++ code, which
-says what the text leaves open: negatives by count^0.5, a window shuffled inside a purchase row, a rate
-that falls linearly to 0. Rate, epochs and window differ from that code's, chosen on validation weeks.
+Source of the defaults: Xu et al., "Knowledge-aware complementary product representation learning", WSDM
+2020 (arXiv 1904.12574), read in full, and its released C++ code, which says what the text leaves open:
+negatives by count^0.5, a window shuffled inside a purchase row, a rate that falls linearly to 0. Rate,
+epochs and window differ from that code's, chosen on validation weeks.
 """
 
 from __future__ import annotations

@@ -43,6 +43,10 @@ class Near(NamedTuple):
 def nearest(log: Log, kept: int = KEPT) -> Near:
     """Count the pairs of all baskets.
 
+    Not cut from the matrix of `CoPurchase`, whose values are the same on the same baskets: that one holds
+    every pair at once, at the 12,367 items of The Complete Journey 15.8 M of them (1.5 s and 508 MB at
+    the most, here 1.0 s and 417 MB), and its baskets have all items of the catalogue, a log's the kept.
+
     Raises:
         SetupError: SciPy is not installed.
     """
