@@ -70,11 +70,13 @@ def item2vec(log: Log, seed: int, *, threads: int = 2) -> Scorer:
     """gensim's skip-gram over shuffled baskets, in-out products with the mean of the session.
 
     Barkan and Koenigstein 2016 (arXiv 1603.04259); width 64, window 5, 5 negatives, 10 epochs, negatives
-    by count^0.75: that package's and that paper's usual settings.
+    by count^0.75: that package's and that paper's usual settings. An item that is only bought alone has
+    zeros.
     """
     model = skip_gram(log, seed, epochs=10, threads=threads)
-    order = [model.wv.key_to_index[str(n)] for n in range(len(log.items))]
-    inside, outside = model.wv.vectors[order], model.syn1neg[order]
+    met = np.array([int(name) for name in model.wv.index_to_key])
+    inside, outside = np.zeros((2, len(log.items), model.vector_size), np.float32)
+    inside[met], outside[met] = model.wv.vectors, model.syn1neg
     return lambda asked: np.stack(
         [outside @ inside[list(case.session)].mean(axis=0) for case in asked]
     ).astype(np.float64)

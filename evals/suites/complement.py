@@ -154,9 +154,7 @@ def _values(seeds: Sequence[Placed]) -> NDArray[np.float64]:
 
 def measured(places: Placed) -> NDArray[np.float64]:
     """(metrics, cases) in the order of `METRICS`; with one relevant item NDCG is 1 / log2(1 + rank)."""
-    gain = 1 / np.log2(1 + places.rank)
-    near = places.rank <= 10
-    return np.stack([np.where(near, gain, 0), places.auc, gain, near.astype(np.float64)])
+    return np.stack([places.ndcg, places.auc, 1 / np.log2(1 + places.rank), places.hit])
 
 
 def kind(system: str) -> Literal["baseline", "ablation", "method"]:

@@ -7,6 +7,7 @@ run that was stopped goes on, and one with more seeds asks only for the new ones
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from merchgraph.evals.baselines.complement import COUNTED, Scorer, item2vec
+from merchgraph.runtime.files import put
 from merchgraph.runtime.settings import settings
 from merchgraph.tools.complement.blend import SIGNALS, Doubles, Signals, weigh
 from merchgraph.tools.complement.config import PRESETS, Config
@@ -26,7 +28,6 @@ from merchgraph.tools.complement.fit import passes
 from merchgraph.tools.complement.holdout import Case, Placed, cases, placed
 from merchgraph.tools.complement.learned import MOST, Given
 from merchgraph.tools.complement.model import Model
-from merchgraph.tools.complement.neighbours import nearest
 from merchgraph.tools.data.splits import Split
 
 AT_ONCE = 250
@@ -176,14 +177,9 @@ def blended(asked: Asked, model: Model, config: Config) -> Scorer:
     early, later = asked.validation
     first = read(asked.given.items, early, config, asked.given.told)
     seen = cases(first, early, later, most=MOST)
-    signals = Signals(fitted(first, config), nearest(first), _logs(first))
-    weights = weigh(signals, seen)
-    whole = Signals(model, nearest(asked.log), _logs(asked.log))
+    weights = weigh(Signals.counted(fitted(first, config), first), seen)
+    whole = Signals.counted(model, asked.log)
     return lambda some: np.stack([weights @ whole.of(case) for case in some])
-
-
-def _logs(log: Log) -> Doubles:
-    return np.log1p(log.counts.astype(np.float64))
 
 
 def ranked(scorer: Scorer, asked: Sequence[Case]) -> Placed:
@@ -245,7 +241,7 @@ def _made(asked: Asked, name: str, seed: int) -> Found:
 
 
 def _keep(file: Path, found: Found) -> None:
-    part = file.with_suffix(".part.npz")
+    packed = io.BytesIO()
     arrays = {f"{name}/rank": places.rank for name, places in found.items()}
-    np.savez_compressed(part, **arrays, **{f"{n}/auc": p.auc for n, p in found.items()})  # type: ignore[arg-type]
-    part.replace(file)
+    np.savez_compressed(packed, **arrays, **{f"{n}/auc": p.auc for n, p in found.items()})  # type: ignore[arg-type]
+    put(file, packed.getvalue())

@@ -9,12 +9,20 @@ import pytest
 
 from merchgraph.cli.eval_complement import eval_complement, numbers
 from merchgraph.evals.baselines.complement import COUNTED, cosine, item2vec, pmi
+from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.metrics.ranking import auc, ranking_metrics
 from merchgraph.evals.report import Report
 from merchgraph.evals.suites import complement as suite
 from merchgraph.evals.suites import complement_systems as systems
-from merchgraph.evals.suites.complement_probes import classified, cold, scored, twin, without
-from merchgraph.evals.suites.complement_tables import ORDERINGS, orderings, spread
+from merchgraph.evals.suites.complement_probes import (
+    among,
+    classified,
+    cold,
+    scored,
+    twin,
+    without,
+)
+from merchgraph.evals.suites.complement_tables import MARGIN, ORDERINGS, orderings, spread, verdict
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.settings import use_settings
 from merchgraph.tools.complement.config import Config
@@ -149,6 +157,25 @@ def test_the_cosine_rival_is_the_tool_that_counts() -> None:
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def test_a_result_is_kept_whole_or_not_at_all(
+    asked: systems.Asked, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: Path, data: bytes) -> None:
+        raise OSError("no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(systems, "put", full)
+        with pytest.raises(OSError, match="no room"):
+            systems.results(asked, (0,), ())
+    assert not [file for file in cache.rglob("*") if file.is_file()]
+    found = systems.results(asked, (0,), ())
+    kept = [file for file in cache.rglob("*") if file.is_file()]
+    assert len(kept) == len(COUNTED) + 1
+    assert {file.suffix for file in kept} == {".npz"}
+    again = systems.results(asked, (0,), ())
+    np.testing.assert_array_equal(found["cosine"][0].auc, again["cosine"][0].auc)
+
+
 def test_own_purchases_and_pmi_add_what_they_say() -> None:
     made = given([["a", "b"], ["a", "b"], ["c", "d"], ["c"]])
     log = read(made.items, made.events, QUICK)
@@ -165,6 +192,18 @@ def test_gensim_learns_the_same_baskets() -> None:
     assert {log.items[n] for n in np.argsort(-scores)[:3]} >= {"mount", "cable"}
 
 
+def test_an_item_that_is_only_bought_alone_has_no_vector_of_gensim() -> None:
+    made = given([*TRIPLES * 20, ["salt cellar"]], more=["never bought"])
+    log = read(made.items, made.events, QUICK)
+    tv, alone, never = (log.items.index(item) for item in ("tv", "salt cellar", "never bought"))
+    ranked, of_nothing = item2vec(log, 0, threads=1)([Case([tv], {}), Case([alone], {})])
+    assert ranked[alone] == ranked[never] == 0
+    assert np.flatnonzero(ranked == 0).tolist() == sorted([alone, never])
+    others = [n for n in np.argsort(-ranked) if n not in (tv, alone, never)]
+    assert {log.items[n] for n in others[:2]} == {"mount", "cable"}
+    assert not of_nothing.any()
+
+
 def test_orderings_say_what_came_out() -> None:
     better, worse = (Placed(np.full(50, r), np.full(50, a)) for r, a in ((1.0, 0.9), (9.0, 0.5)))
     ahead, behind = ORDERINGS[0].ahead, ORDERINGS[0].behind
@@ -172,6 +211,19 @@ def test_orderings_say_what_came_out() -> None:
             for a, b in ((better, worse), (worse, better), (better, better))]  # fmt: skip
     assert told == [["reproduced"] * 2, ["the other way round"] * 2, ["not shown"] * 2]
     assert not orderings({ahead: {0: better}}).rows
+
+
+def test_no_worse_is_reproduced_where_the_interval_says_so() -> None:
+    equal, better = (
+        next(one for one in ORDERINGS if one.equal is wanted) for wanted in (True, False)
+    )
+    near, far = (Estimate(mean=0, low=low, high=0.02, n=50)
+                 for low in (-MARGIN / 2, -MARGIN * 2))  # fmt: skip
+    assert [verdict(equal, gap) for gap in (near, far)] == ["reproduced", "not shown"]
+    assert verdict(better, near) == "not shown"
+    few = Estimate(mean=0, low=0, high=0, n=19)
+    assert verdict(equal, few) == verdict(equal, None) == "not shown"
+    assert verdict(equal, few.model_copy(update={"n": 20})) == "reproduced"
 
 
 def test_kinds_are_read_off_vectors_that_hold_them() -> None:
@@ -201,6 +253,15 @@ def test_a_hidden_item_leaves_its_baskets() -> None:
     assert np.diff(left.ends).tolist() == [2, 3, 2, 3]
     assert not left.counts[hidden].any()
     assert left.tokens is log.tokens
+
+
+def test_hidden_items_do_not_count_among_the_others() -> None:
+    scores = np.array([[9.0, 5, 9, 4, 6, 9]])
+    found = among(np.array([1, 3, 4]), scores, [Case([0], {}, 1)])
+    assert found.rank.tolist() == [2]
+    assert found.auc.tolist() == [0.5]
+    last = among(np.array([1, 3, 4]), scores, [Case([0], {}, 3)])
+    assert last.auc.tolist() == [0]
 
 
 def test_cold_items_are_placed_by_their_tokens(asked: systems.Asked) -> None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from merchgraph.tools.complement.data import Log
 from merchgraph.tools.complement.holdout import Case
 from merchgraph.tools.complement.model import Model
-from merchgraph.tools.complement.neighbours import Near
+from merchgraph.tools.complement.neighbours import Near, nearest
 
 Doubles = NDArray[np.float64]
 SIGNALS = ("basket", "cosine", "cosine sum", "own", "own share", "popularity")
@@ -45,6 +46,15 @@ class Signals:
     model: Model
     near: Near
     popularity: Doubles
+
+    @classmethod
+    def counted(cls, model: Model, log: Log) -> Self:
+        """Of a model and of what is counted in a log.
+
+        Raises:
+            SetupError: SciPy is not installed.
+        """
+        return cls(model, nearest(log), np.log1p(log.counts.astype(np.float64)))
 
     def of(self, case: Case) -> Doubles:
         """(S, I) float64, finite; 0 where the case says nothing."""

@@ -13,11 +13,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.complement.data import Log, purchases
 from merchgraph.tools.data.tables import Events
 
 LEAST = 3
 """Kept items of a basket that is asked about: two stay, so that the history is more than one item."""
+TOP = 10
+"""Ranks that count in `Placed.ndcg` and `Placed.hit`."""
 
 
 class Case(NamedTuple):
@@ -89,15 +92,33 @@ class Placed(NamedTuple):
     rank: NDArray[np.float64]
     auc: NDArray[np.float64]
 
+    @property
+    def ndcg(self) -> NDArray[np.float64]:
+        """(C,) NDCG@10: with one relevant item 1 / log2(1 + rank), 0 beyond rank 10."""
+        return np.where(self.rank <= TOP, 1 / np.log2(1 + self.rank), 0)
+
+    @property
+    def hit(self) -> NDArray[np.float64]:
+        """(C,) Hit@10: 1 up to rank 10, else 0."""
+        return (self.rank <= TOP).astype(np.float64)
+
 
 def placed(scores: NDArray[np.floating], asked: Sequence[Case]) -> Placed:
     """Rank each case's target.
 
     Args:
-        scores: (C, I), finite.
+        scores: (C, I).
         asked: C cases with a target.
+
+    Raises:
+        SetupError: a score is NaN or infinite.
     """
     assert len(scores) == len(asked), (scores.shape, len(asked))
+    if not np.isfinite(scores).all():
+        raise SetupError(
+            "Scores are NaN or infinite where numbers are expected, so the training diverged; train "
+            "again at a lower rate."
+        )
     rank, auc = np.empty(len(asked)), np.empty(len(asked))
     for n, (row, case) in enumerate(zip(scores, asked, strict=True)):
         own, near = row[case.target], row[list(case.session)]

@@ -11,10 +11,11 @@ from hypothesis import given as every
 from hypothesis import strategies as st
 from scipy.optimize import check_grad
 
+from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.complement import blend
 from merchgraph.tools.complement.blend import PRIOR, SIGNALS, Rivals, Signals, weigh
 from merchgraph.tools.complement.data import read
-from merchgraph.tools.complement.holdout import Case, cases, placed
+from merchgraph.tools.complement.holdout import Case, Placed, cases, placed
 from merchgraph.tools.complement.model import Model
 from merchgraph.tools.complement.neighbours import nearest
 from merchgraph.tools.contract import Past
@@ -95,3 +96,17 @@ def test_cases_are_later_baskets_and_count_earlier_purchases_only() -> None:
         assert log.users[case.user] == "u0"
     assert len(cases(log, early, later, most=2)) == 2
     assert cases(log, early, later, seed=1) != found
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_a_score_that_is_no_number_has_no_place(wrong: float) -> None:
+    scores = np.array([[3.0, 2, 1], [1, wrong, 2]])
+    with pytest.raises(SetupError, match=r"NaN or infinite .* diverged; train again at a lower"):
+        placed(scores, [Case([], {}, 0)] * 2)
+    assert placed(scores[:1], [Case([], {}, 0)]).rank.tolist() == [1]
+
+
+def test_ranks_up_to_ten_gain() -> None:
+    found = Placed(np.array([1.0, 3, 10, 10.5, 11]), np.zeros(5))
+    np.testing.assert_allclose(found.ndcg, [1, 0.5, 1 / np.log2(11), 0, 0])
+    assert found.hit.tolist() == [1, 1, 1, 0, 0]
