@@ -113,10 +113,7 @@ def read(items: Items, events: Events, config: Config, told: pl.DataFrame | None
     Raises:
         DataError: a column of `user_columns` is not in the log.
     """
-    frame = purchases(events.frame)
-    known = frame.unique(["user", "session", "item"], maintain_order=True).join(
-        items.frame.select("item"), on="item", how="semi", maintain_order="left"
-    )
+    frame, known = purchases(events.frame), _known(items, events)
     often = known.group_by("item").len("bought")
     counted = items.frame.join(often, on="item", how="left", maintain_order="left")
     kept = counted.filter(pl.col("bought").fill_null(0) >= config.least)
@@ -139,6 +136,21 @@ def read(items: Items, events: Events, config: Config, told: pl.DataFrame | None
         user_of=np.array([number.get(user, 0) for user in baskets["user"]], dtype=np.int32),
         tokens=item_tokens(kept, config.tokens),
         user_tokens=_user_tokens(users, frame, config.user_columns, told),
+    )
+
+
+def most_bought(items: Items, events: Events) -> int:
+    """In how many baskets the most frequent item of the catalogue is; 0 if none was bought."""
+    most = _known(items, events)["item"].value_counts()["count"].max()
+    return most if isinstance(most, int) else 0
+
+
+def _known(items: Items, events: Events) -> pl.DataFrame:
+    """The purchases of items of the catalogue, each once a basket."""
+    return (
+        purchases(events.frame)
+        .unique(["user", "session", "item"], maintain_order=True)
+        .join(items.frame.select("item"), on="item", how="semi", maintain_order="left")
     )
 
 

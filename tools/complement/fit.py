@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.complement.config import Config
 from merchgraph.tools.complement.data import Log, Tokens
-from merchgraph.tools.complement.model import Model
+from merchgraph.tools.complement.model import Model, Sums
 
 if TYPE_CHECKING:
     from merchgraph.tools.complement.kernel import Baskets, Chances, Plan
@@ -21,9 +22,14 @@ if TYPE_CHECKING:
 class Passes:
     """The passes of one training on one log.
 
+    Attributes:
+        sums: none; plain steps leave nothing to the next pass.
+
     Raises:
         SetupError: numba is not installed.
     """
+
+    sums: Sums = MappingProxyType({})
 
     def __init__(self, log: Log, config: Config) -> None:
         try:
@@ -97,8 +103,13 @@ def _counts(tokens: Tokens) -> NDArray[np.int64]:
     return np.bincount(tokens.of, minlength=len(tokens.names)).astype(np.int64)
 
 
-def passes(log: Log, config: Config) -> Passes | TorchPasses:
+def passes(log: Log, config: Config, sums: Sums | None = None) -> Passes | TorchPasses:
     """What runs the passes on the device that the settings name.
+
+    Args:
+        log: what is learned from.
+        config: settings.
+        sums: of the passes of a training that was stopped.
 
     Raises:
         SetupError: numba or torch is not installed, or there is no such device.
@@ -107,4 +118,4 @@ def passes(log: Log, config: Config) -> Passes | TorchPasses:
         return Passes(log, config)
     from merchgraph.tools.complement.torch_fit import TorchPasses
 
-    return TorchPasses(log, config)
+    return TorchPasses(log, config, sums=sums)

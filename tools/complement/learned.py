@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -17,8 +18,8 @@ from merchgraph.tools.checkpoint import as_bytes, as_texts
 from merchgraph.tools.complement.blend import PRIOR, SIGNALS, Doubles, Signals, weigh
 from merchgraph.tools.complement.config import Config
 from merchgraph.tools.complement.data import Log, read
-from merchgraph.tools.complement.holdout import Case, cases, placed
-from merchgraph.tools.complement.model import Model
+from merchgraph.tools.complement.holdout import Case, Placed, cases, placed
+from merchgraph.tools.complement.model import Model, Sums
 from merchgraph.tools.complement.neighbours import Near, nearest
 from merchgraph.tools.data.splits import split_at
 from merchgraph.tools.data.tables import Events, Items
@@ -51,6 +52,7 @@ class Where(NamedTuple):
         model: of the log that is under way.
         weights, figures: of the blend, once it is weighed.
         weighed: whether it is; the model is then that of the whole log.
+        sums: of the passes that are under way.
     """
 
     step: int
@@ -58,6 +60,7 @@ class Where(NamedTuple):
     weights: Doubles
     figures: Figures
     weighed: bool = False
+    sums: Sums = MappingProxyType({})
 
 
 class Memory(Protocol):
@@ -182,7 +185,7 @@ def _passes(
 
     total, begin = 2 * config.epochs, config.epochs if where.weighed else 0
     told = "all" if begin else f"all but the last {config.days} days"
-    run = passes(log, config)
+    run = passes(log, config, where.sums)
     progress(where.step, total, f"on {told}")
     for epoch in range(where.step - begin, config.epochs):
         started = time.monotonic()
@@ -193,7 +196,7 @@ def _passes(
                 f"The training diverged at the rate {config.rate}; give a lower one, for example "
                 f"--set rate={config.rate / 2:g}."
             )
-        where = where._replace(step=begin + epoch + 1)
+        where = where._replace(step=begin + epoch + 1, sums=run.sums)
         if memory:
             memory.keep(where)
         progress(where.step, total, f"on {told}, epoch {epoch + 1}, {speed:,.0f} observations/s")
@@ -202,20 +205,19 @@ def _passes(
 
 def _weighed(log: Log, model: Model, early: Events, later: Events) -> tuple[Doubles, Figures]:
     asked = cases(log, early, later, most=MOST)
-    signals = Signals(model, nearest(log), np.log1p(log.counts.astype(np.float64)))
+    signals = Signals.counted(model, log)
     half, rest = asked[::2], asked[1::2]
     if not rest:
         return weigh(signals, asked), Figures(0, *[float("nan")] * 4)
     basket = np.eye(len(SIGNALS))[0]
-    ranks = [_ranks(signals, some, rest) for some in (weigh(signals, half), basket)]
-    gain = [float(np.where(r <= 10, 1 / np.log2(1 + r), 0).mean()) for r in ranks]
-    hit = [float((r <= 10).mean()) for r in ranks]
-    return weigh(signals, asked), Figures(len(rest), *gain, *hit)
+    found = [_places(signals, some, rest) for some in (weigh(signals, half), basket)]
+    ndcg, hit = ([float(getattr(one, name).mean()) for one in found] for name in ("ndcg", "hit"))
+    return weigh(signals, asked), Figures(len(rest), *ndcg, *hit)
 
 
-def _ranks(signals: Signals, weights: Doubles, asked: list[Case]) -> Doubles:
-    scores = [placed((weights @ signals.of(case))[None], [case]).rank for case in asked]
-    return np.concatenate(scores)
+def _places(signals: Signals, weights: Doubles, asked: list[Case]) -> Placed:
+    parts = [placed((weights @ signals.of(case))[None], [case]) for case in asked]
+    return Placed(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _learned(log: Log, config: Config, where: Where) -> Learned:

@@ -13,7 +13,7 @@ Sizes: I items, P and Q widths, N users, W and X tokens, B histories.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -24,6 +24,8 @@ from merchgraph.tools.complement.config import Config
 from merchgraph.tools.complement.data import Log
 
 Floats = NDArray[np.float32]
+Sums = Mapping[str, Floats]
+"""Name of a table -> what a pass leaves to the next one beside the table, in its shape."""
 FEW = 4
 """Histories up to which scores are summed without BLAS."""
 COLD_PASSES, COLD_RATE, COLD_LAST, COLD_NEGATIVES = 200, 0.01, 1e-4, 50

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.complement.config import Config
 from merchgraph.tools.complement.data import Log, Tokens
-from merchgraph.tools.complement.model import Model
+from merchgraph.tools.complement.model import Model, Sums
 
 if TYPE_CHECKING:
     import torch
@@ -30,12 +30,18 @@ class TorchPasses:
         log: what is learned from.
         config: settings.
         device: a torch device; None is that of the settings.
+        sums: as `sums` was when a training was stopped; None begins one.
+
+    Attributes:
+        sums: name of a table -> Adagrad's sums of squares, its shape, float32.
 
     Raises:
         SetupError: torch is not installed, or sees no such device.
     """
 
-    def __init__(self, log: Log, config: Config, device: str | None = None) -> None:
+    def __init__(
+        self, log: Log, config: Config, device: str | None = None, sums: Sums | None = None
+    ) -> None:
         try:
             import torch
         except ModuleNotFoundError as error:
@@ -49,7 +55,7 @@ class TorchPasses:
                 "The settings ask for the device 'cuda', but torch sees none; train with --preset cpu."
             )
         self.log, self.config = log, config
-        self._sums: dict[str, Any] = {}
+        self.sums = dict(sums or {})
         chances = {
             "item": log.counts,
             "token": _counts(log.tokens),
@@ -64,6 +70,8 @@ class TorchPasses:
         """One pass, number `epoch` from 0; changes the model and returns the observations met."""
         import torch
 
+        if not self.log.observations:
+            return 0
         rng = np.random.default_rng([self.config.seed, epoch])
         torch.manual_seed(int(rng.integers(2**62)))
         named = {name: array for name, array in model.tensors().items() if len(array)}
@@ -85,13 +93,15 @@ class TorchPasses:
             steps.step()
         for name in named:
             named[name][:] = tables[name].detach().cpu().numpy()
-            self._sums[name] = steps.state[tables[name]]["sum"].clone()
+            self.sums[name] = steps.state[tables[name]]["sum"].cpu().numpy()
         return len(target)
 
     def _resume(self, steps: Any, tables: dict[str, torch.Tensor]) -> None:
         """Go on with the sums of squares of the pass before."""
-        for name, sums in self._sums.items():
-            steps.state[tables[name]]["sum"] = sums
+        import torch
+
+        for name, sums in self.sums.items():
+            steps.state[tables[name]]["sum"] = torch.tensor(sums, device=self._device)
 
     def _observations(self, rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
         """Targets (T,), histories (T, K) with -1 where there is none, and users (T,), in random order."""
@@ -103,7 +113,8 @@ class TorchPasses:
         place = np.arange(len(rows)) - log.ends[:-1][basket]
         targets = rng.permutation(np.flatnonzero(place > 0))
         back = np.arange(1, k + 1)
-        near = np.where(place[targets, None] >= back, rows[targets[:, None] - back], -1)
+        before = rows[np.maximum(targets[:, None] - back, 0)]
+        near = np.where(place[targets, None] >= back, before, -1)
         user = log.user_of[basket[targets]].astype(np.int64)
         made = rows[targets], near, user
         return tuple(torch.from_numpy(array).to(self._device) for array in made)

@@ -3,7 +3,8 @@
     learned = train(shop("complete_journey"), PRESETS["cpu"], folder, progress=tell)
 
 After each pass over the log the state is kept in `training/` inside the folder, so that the same call
-goes on where it was stopped; with one thread it ends with the same bits as a run that never stopped.
+goes on where it was stopped; with one thread it ends with the same bits as a run that never stopped. A
+training on a GPU keeps the sums of Adagrad there too.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from merchgraph.runtime.errors import SetupError
+from merchgraph.runtime.errors import DataError, SetupError
 from merchgraph.tools.checkpoint import WEIGHTS, load, save
 from merchgraph.tools.complement.blend import SIGNALS
 from merchgraph.tools.complement.config import PRESETS, Config
-from merchgraph.tools.complement.data import facts
+from merchgraph.tools.complement.data import facts, most_bought
 from merchgraph.tools.complement.learned import (
     Figures,
     Given,
@@ -38,6 +39,8 @@ from merchgraph.tools.data.tables import Events, Shop
 __all__ = ["PRESETS", "Config", "train"]
 COMMAND = "merchgraph train complement"
 UNFINISHED = "training"
+SUM = "sum of "
+"""In front of a table's name: its sums, in the state's file."""
 
 
 class State(BaseModel):
@@ -71,7 +74,13 @@ class _Kept:
     def recall(self) -> Where | None:
         if not (self.folder / WEIGHTS).is_file():
             return None
-        state, tensors = load(self.folder, State, COMMAND)
+        try:
+            state, tensors = load(self.folder, State, COMMAND)
+        except DataError as error:
+            raise DataError(
+                f"The unfinished training in {str(self.folder)!r} is damaged or of another version; "
+                f"remove that folder and begin again: {COMMAND}"
+            ) from error
         for name, mine, theirs in (
             ("settings", self.config.model_dump_json(), state.config.model_dump_json()),
             ("log", self.log, state.log),
@@ -83,8 +92,9 @@ class _Kept:
                     f"another by --out."
                 )
         figures = [float("nan") if value is None else value for value in state.figures]
+        sums = {n.removeprefix(SUM): t for n, t in tensors.items() if n.startswith(SUM)}
         return Where(state.step, Model.of(tensors, self.config), np.array(state.weights),
-                     Figures(int(figures[0]), *figures[1:]), state.weighed)  # fmt: skip
+                     Figures(int(figures[0]), *figures[1:]), state.weighed, sums)  # fmt: skip
 
     def keep(self, where: Where) -> None:
         figures = [None if np.isnan(value) else value for value in where.figures]
@@ -93,7 +103,8 @@ class _Kept:
             figures=figures, weighed=where.weighed,
         )  # fmt: skip
         told = f"A training that is not finished; the same command goes on: {COMMAND}\n"
-        save(self.folder, where.model.tensors(), state, told)
+        sums = {f"{SUM}{name}": tensor for name, tensor in where.sums.items()}
+        save(self.folder, where.model.tensors() | sums, state, told)
 
 
 def train(
@@ -114,17 +125,30 @@ def train(
         progress: called with (passes done, all passes, what goes on).
 
     Raises:
-        SetupError: the folder holds an unfinished training with other settings or of another log, or a
-            package is missing.
-        DataError: a column of `user_columns` is not in the log.
+        SetupError: no item is in `least` baskets, the folder holds an unfinished training with other
+            settings or of another log, or a package is missing.
+        DataError: a column of `user_columns` is not in the log, or an unfinished training cannot be read.
     """
     events = split_at(store.events, before).train if before else store.events
+    _must_have_items(store, events, config.least)
     kept = _Kept(folder / UNFINISHED, config, _named(store, events))
     given = Given(store.items, events, facts(store))
     learned, figures = learn(given, config, progress=progress, memory=kept)
     save(folder, learned.tensors(), config, card(store, events, learned, figures))
     shutil.rmtree(kept.folder, ignore_errors=True)
     return learned
+
+
+def _must_have_items(store: Shop, events: Events, least: int) -> None:
+    most = most_bought(store.items, events)
+    if most < least:
+        remedy = (
+            f"set fewer, for example --set least={(most + 1) // 2}" if most else "give a longer log"
+        )
+        raise SetupError(
+            f"No item of {store.name} is in {least} baskets of the log or more, as the setting least "
+            f"asks; the most frequent one is in {most}: {remedy}."
+        )
 
 
 def _named(store: Shop, events: Events) -> str:

@@ -9,8 +9,11 @@ from typing import Any
 import polars as pl
 
 from merchgraph.tools.complement.config import Config
+from merchgraph.tools.complement.data import Log
 from merchgraph.tools.complement.learned import Given, learn
+from merchgraph.tools.complement.model import Sums
 from merchgraph.tools.complement.tool import Complement
+from merchgraph.tools.complement.torch_fit import TorchPasses
 from merchgraph.tools.data.tables import Events, Items, Shop
 
 FIRST = datetime(2026, 1, 1)
@@ -19,6 +22,25 @@ QUICK = Config(
     rate=0.1,
 )  # fmt: skip
 """One thread, so that every run has the same bits."""
+
+
+def on_the_processor(log: Log, config: Config, sums: Sums | None = None) -> TorchPasses:
+    """In place of `fit.passes`: the batches of torch without a GPU."""
+    return TorchPasses(log, config, "cpu", sums)
+
+
+class Stop(Exception):
+    """Somebody pressed Ctrl-C."""
+
+
+def stopped_after(passes: int) -> Any:
+    """Progress that stops a training after so many passes."""
+
+    def tell(done: int, total: int, told: str) -> None:
+        if done == passes and "epoch" in told:
+            raise Stop
+
+    return tell
 
 
 def given(

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from merchgraph.runtime.errors import SetupError
+from merchgraph.runtime.errors import DataError, SetupError
+from merchgraph.tools.complement import fit
 from merchgraph.tools.complement import train as module
+from merchgraph.tools.complement.blend import PRIOR
 from merchgraph.tools.complement.config import Config
 from merchgraph.tools.complement.fit import Passes
 from merchgraph.tools.complement.learned import Learned
@@ -17,22 +19,18 @@ from merchgraph.tools.complement.model import Model
 from merchgraph.tools.complement.tool import Complement
 from merchgraph.tools.complement.train import train
 from merchgraph.tools.contract import Past
-from tests.tools.complement.planted import FIRST, QUICK, given, shop
+from tests.tools.complement.planted import (
+    FIRST,
+    QUICK,
+    Stop,
+    given,
+    on_the_processor,
+    shop,
+    stopped_after,
+)
 
 SOME = QUICK.with_(epochs=3, context=True, user=True)
 STORE = shop(given([["tv", "mount", "cable"], ["pan", "oil"], ["tea", "jam", "bun"]] * 20))
-
-
-class Stop(Exception):
-    """Somebody pressed Ctrl-C."""
-
-
-def stopped_after(passes: int) -> Any:
-    def tell(done: int, total: int, told: str) -> None:
-        if done == passes and "epoch" in told:
-            raise Stop
-
-    return tell
 
 
 def same(one: Learned, other: Learned) -> bool:
@@ -119,3 +117,34 @@ def test_presets_are_settings_and_wrong_settings_are_refused() -> None:
     for wrong in ({"epochs": 0}, {"rate": 0}, {"history": 0}, {"tokens": ("colour",)}, {"x": 1}):
         with pytest.raises(ValidationError):
             Config().with_(**wrong)
+
+
+def test_a_damaged_state_asks_for_its_folder_to_be_removed(tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        train(STORE, SOME, tmp_path, progress=stopped_after(2))
+    (tmp_path / "training" / "model.safetensors").write_bytes(b"half a file")
+    with pytest.raises(DataError, match=r"unfinished training in '.*training' is damaged") as told:
+        train(STORE, SOME, tmp_path)
+    assert "remove that folder and begin again: merchgraph train complement" in str(told.value)
+    shutil.rmtree(tmp_path / "training")
+    assert train(STORE, SOME, tmp_path).items
+
+
+def test_a_shop_without_a_frequent_item_is_told_how_few_baskets_to_set(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"is in 21 baskets .* is in 20: .* --set least=10\.$"):
+        train(STORE, SOME.with_(least=21), tmp_path)
+    assert not list(tmp_path.iterdir())
+    assert len(train(STORE, SOME.with_(least=20), tmp_path).items) == 8
+    with pytest.raises(SetupError, match=r"is in 0: give a longer log\.$"):
+        train(STORE, SOME.with_(least=1), tmp_path, before=FIRST)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_log_whose_items_are_frequent_in_its_last_days_only_is_learned(
+    tmp_path: Path, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if device == "cuda":
+        monkeypatch.setattr(fit, "passes", on_the_processor)
+    learned = train(STORE, SOME.with_(least=15, device=device), tmp_path)
+    assert len(learned.items) == 8
+    np.testing.assert_array_equal(learned.weights, PRIOR)
