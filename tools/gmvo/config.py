@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from merchgraph.tools.gmvo.edges import RELATIONS, Cleaning
+from merchgraph.tools.gmvo.edges import RELATIONS, Cleaning, Relation
 
-Relation = Literal["similar", "move", "back", "wallet", "together"]
 Device = Literal["cpu", "cuda"]
 
 
@@ -35,8 +34,8 @@ class Config(BaseModel):
     ] = 10.0
     cap: Annotated[int, Field(ge=1, description="Neighbours per item and relation.")] = 30
     relations: Annotated[
-        tuple[Relation, ...], Field(description="Relations that the encoder reads.")
-    ] = RELATIONS  # type: ignore[assignment]
+        tuple[Relation, ...], Field(min_length=1, description="Relations that the encoder reads.")
+    ] = RELATIONS
 
     parts: Annotated[
         Literal["both", "signals", "graph"], Field(description="What a score is made of.")

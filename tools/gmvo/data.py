@@ -84,7 +84,7 @@ class Moves(NamedTuple):
 
     Attributes:
         occasion, user, source, target: (M,) int64 codes; source and target are goods.
-        day: (M,) float64 — of the purchase of the target.
+        day: (M,) float64 — when all targets were bought: earlier, nobody can know the move.
     """
 
     occasion: Ints
@@ -164,7 +164,7 @@ def _switches(past: Log, kept: Goods) -> Moves:
         }
     )
     trips = rows.group_by("user", "kind", "basket", maintain_order=True).agg(
-        pl.col("day").min(), pl.col("item")
+        pl.col("day").max(), pl.col("item")
     )
     after = pl.col("item", "day").shift(-1).over("user", "kind").name.prefix("next_")
     pairs = trips.sort("user", "kind", "day", maintain_order=True).with_columns(after)
@@ -184,7 +184,7 @@ def _after_views(past: Log, kept: Goods) -> Moves:
         left.join(bought, on=["basket", "kind"], suffix="_bought", maintain_order="left")
         .filter(pl.col("day_bought") >= pl.col("day"))
         .group_by("basket", "user", "item", maintain_order=True)
-        .agg(pl.col("item_bought").alias("target"), pl.col("day_bought").min())
+        .agg(pl.col("item_bought").alias("target"), pl.col("day_bought").max())
     )
     source, day = pl.concat_list("item").alias("source"), pl.col("day_bought").alias("day")
     return _exploded(pairs.select("user", source, "target", day))

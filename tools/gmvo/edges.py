@@ -14,7 +14,7 @@ Sizes: I goods, P pairs, E edges of a relation.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,8 @@ from merchgraph.tools.gmvo.data import Floats, Ints
 from merchgraph.tools.gmvo.pairs import Pairs
 from merchgraph.tools.gmvo.signals import Past, in_groups, switches, wallet
 
-RELATIONS = ("similar", "move", "back", "wallet", "together")
+Relation = Literal["similar", "move", "back", "wallet", "together"]
+RELATIONS: tuple[Relation, ...] = ("similar", "move", "back", "wallet", "together")
 LEAST_WALLET = 0.2
 
 

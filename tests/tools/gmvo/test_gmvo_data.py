@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import polars as pl
 import pytest
 
 from merchgraph.tools.data.tables import Events, Items
 from merchgraph.tools.gmvo.data import Goods, Moves, goods, log, moves
-from tests.tools.gmvo.toy import GOODS, bought, events, ids, items
+from tests.tools.gmvo.toy import GOODS, START, bought, events, ids, items
 
 
 def told(log_of: Events) -> list[tuple[str, str]]:
@@ -92,6 +94,38 @@ def test_prices_are_medians_paid_else_the_catalogues() -> None:
     prices = dict(zip(kept.items, kept.prices.tolist(), strict=True))
     assert prices == {"tea 0": 4.0, "tea 4": 5.0}
     np.testing.assert_allclose(kept.relative, [4 / 4.5, 5 / 4.5])
+
+
+def over_midnight(rows: list[tuple[float, str, str]]) -> Events:
+    """One session of ann at some days, before all of which everybody bought everything."""
+    told_of = [("eve", -9.0, item, "purchase") for item in ids()]
+    frame = events([*told_of, *(("ann", *row) for row in rows)]).frame
+    session = pl.when(pl.col("user") == "ann").then(pl.lit("one")).otherwise(pl.col("session"))
+    return Events(frame.with_columns(session=session))
+
+
+def test_a_trip_that_goes_on_after_the_cut_is_not_known_before() -> None:
+    log_of = over_midnight([(6.9, "tea 1", "purchase"), (7.1, "tea 2", "purchase")])
+    first = events([("ann", 0.0, "tea 0", "purchase")]).frame
+    rows = Events(pl.concat([first, log_of.frame]))
+    kept = goods(items(), rows, 1)
+    found, cut = moves(log(rows, kept), kept), _day(7)
+    assert len(found.target) == 2
+    assert len(found.within(-np.inf, cut).target) == 0
+    assert len(found.within(cut, np.inf).target) == 2
+
+
+def test_a_session_that_goes_on_after_the_cut_is_not_known_before() -> None:
+    viewed = [(6.8, "tea 0", "view")]
+    log_of = over_midnight([*viewed, (6.9, "tea 1", "purchase"), (7.1, "tea 2", "purchase")])
+    kept = goods(items(), log_of, 1)
+    found, cut = moves(log(log_of, kept), kept), _day(7)
+    assert len(found.target) == 2
+    assert len(found.within(-np.inf, cut).target) == 0
+
+
+def _day(days: float) -> float:
+    return (START - datetime(1970, 1, 1)).days + days
 
 
 def test_a_log_without_purchases_counts_with_all_its_events() -> None:

@@ -129,7 +129,9 @@ def test_without_a_gpu_the_gpu_preset_says_so(tmp_path: Path) -> None:
     assert PRESETS["gpu"].device == "cuda"
 
 
-@pytest.mark.parametrize("wrong", [{"value": 1.5}, {"least": 0}, {"parts": "text"}, {"wish": 1}])
+@pytest.mark.parametrize(
+    "wrong", [{"value": 1.5}, {"least": 0}, {"parts": "text"}, {"wish": 1}, {"relations": ()}]
+)
 def test_a_setting_out_of_range_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Config.model_validate(wrong)
