@@ -12,7 +12,7 @@ Sizes: P pairs, I goods.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools import checkpoint
+from merchgraph.tools.checkpoint import Progress, quiet
 from merchgraph.tools.data.checks import quoted
 from merchgraph.tools.gmvo.config import Config
 from merchgraph.tools.gmvo.data import Floats
@@ -40,7 +41,6 @@ from merchgraph.tools.gmvo.model import (
 from merchgraph.tools.gmvo.signals import NAMES
 from merchgraph.tools.gmvo.windows import Window
 
-Progress = Callable[[int, int, str], None]
 START = {"wallet": 0.4, "wallet, 12 weeks": 0.3, "switch, 12 weeks": 0.15,
          "switch back, 12 weeks": 0.15, "household cosine": 0.2}  # fmt: skip
 """First weights of the signals: the ranking of an untrained model."""
@@ -89,7 +89,7 @@ def fit(
     config: Config,
     *,
     state: tuple[Path, str] | None = None,
-    progress: Progress | None = None,
+    progress: Progress = quiet,
 ) -> list[float]:
     """Train in place; the mean loss of each epoch.
 
@@ -115,8 +115,7 @@ def fit(
         losses.append(_epoch(model, optimiser, examples, config, epoch))
         if state:
             _keep(model, optimiser, Learnt(config=config, data=state[1], losses=losses), state[0])
-        if progress:
-            progress(epoch + 1, config.epochs, f"loss {losses[-1]:.4f}")
+        progress(epoch + 1, config.epochs, f"loss {losses[-1]:.4f}")
     return losses
 
 

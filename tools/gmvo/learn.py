@@ -8,7 +8,7 @@ Sizes: C items of the catalogue, I goods, P pairs, D width of text vectors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,18 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merchgraph.runtime.errors import SetupError
+from merchgraph.tools.checkpoint import Progress, quiet
 from merchgraph.tools.data.tables import Events, Items
 from merchgraph.tools.gmvo.config import Config
 from merchgraph.tools.gmvo.data import DAY_US, Floats, Goods, Log, Moves, goods, log, moves
 from merchgraph.tools.gmvo.pairs import Pairs
 from merchgraph.tools.gmvo.signals import Past
 from merchgraph.tools.gmvo.windows import Window, cuts, view, wanted
-
-Progress = Callable[[int, int, str], None]
-
-
-def quiet(done: int, total: int, told: str) -> None:
-    """Tell nobody."""
 
 
 class Lists(NamedTuple):
@@ -40,14 +35,12 @@ class Lists(NamedTuple):
         starts: (I + 1,) int64 — the list of good i is starts[i] to starts[i + 1].
         target: (P,) int64 — columns in the catalogue.
         chance: (P,) float32 — shares of a list, which add up to 1.
-        price: (I,) float32 — list price of each good.
     """
 
     column: NDArray[np.int64]
     starts: NDArray[np.int64]
     target: NDArray[np.int64]
     chance: NDArray[np.float32]
-    price: NDArray[np.float32]
 
 
 NOTHING = Lists(
@@ -55,7 +48,6 @@ NOTHING = Lists(
     starts=np.zeros(1, np.int64),
     target=np.zeros(0, np.int64),
     chance=np.zeros(0, np.float32),
-    price=np.zeros(0, np.float32),
 )
 
 
@@ -161,7 +153,6 @@ def lists(window: Window, found: NDArray[np.float32], items: Items) -> Lists:
         starts=pairs.starts.astype(np.int64),
         target=columns[pairs.target] if len(pairs) else np.zeros(0, np.int64),
         chance=softmax(pairs, found),
-        price=kept.prices.astype(np.float32),
     )
 
 

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools import checkpoint
+from merchgraph.tools.checkpoint import Progress, quiet
 from merchgraph.tools.data.tables import Shop, local
 from merchgraph.tools.gmvo.card import Trained, card
 from merchgraph.tools.gmvo.config import PRESETS, Config
-from merchgraph.tools.gmvo.learn import Progress, day_of, history, learn, lists, quiet
+from merchgraph.tools.gmvo.learn import day_of, history, learn, lists
 from merchgraph.tools.gmvo.tool import Similar
 
 __all__ = ["PRESETS", "Config", "train"]
