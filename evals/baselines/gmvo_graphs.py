@@ -21,7 +21,6 @@ from merchgraph.tools.gmvo.windows import Window
 
 Kind = Literal["GCN", "GraphSAGE", "GAT", "LightGCN"]
 KINDS: tuple[Kind, ...] = ("GCN", "GraphSAGE", "GAT", "LightGCN")
-HEADS = 2
 FIRST = 0.1
 """Deviation of LightGCN's first vectors."""
 
@@ -85,7 +84,8 @@ def _layer(kind: Kind, width: int) -> Any:
     if kind == "GCN":
         return GCNConv(width, width)
     if kind == "GAT":
-        return GATConv(width, width // HEADS, heads=HEADS)
+        heads = 1 if width % 2 else 2
+        return GATConv(width, width // heads, heads=heads)
     return SAGEConv(width, width)
 
 

@@ -1,6 +1,6 @@
 """Similar items with a price: NDCG and value of what is shown, on real substitutions after a cut.
 
-    report = run(Params(), progress=tell)
+    report = run(Params(), telling=lambda stage: lambda done, total: None)
     console.print(report.terminal()); report.markdown(); report.model_dump_json()
 
 Everything is learned from the log before the cut, hyperparameters by a cut four weeks earlier
@@ -25,7 +25,7 @@ from merchgraph.evals.suites.gmvo_tables import Judged, report
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.data.checks import quoted
 from merchgraph.tools.data.shops import shop
-from merchgraph.tools.data.tables import Shop
+from merchgraph.tools.data.tables import Shop, local
 from merchgraph.tools.gmvo.config import Config
 from merchgraph.tools.gmvo.data import Floats
 from merchgraph.tools.gmvo.learn import day_of, history
@@ -92,10 +92,15 @@ def prepare(store: Shop, params: Params, tell: Progress, *, train: bool = True) 
     """Cases and windows, as arrays.
 
     Raises:
-        SetupError: the cut leaves nothing to learn from or to test on.
+        SetupError: the cut leaves nothing to learn from or to test on, or has a time zone.
     """
-    before = params.before or _cut(store, params.days)
+    before = local(params.before) if params.before else _cut(store, params.days)
     told = history(store.items, store.events, params.config, day_of(before))
+    if not told.goods.items:
+        raise SetupError(
+            f"No item of {store.name} with a type has {params.config.least} purchases before "
+            f"{before:%Y-%m-%d}; cut later (--before, --days), or set fewer (--set least=...)."
+        )
     total = 1 + params.config.windows * train
     now = told.at(told.end, params.config)
     tell(1, total)
@@ -124,18 +129,15 @@ def _cut(store: Shop, days: int) -> datetime:
 def _trained(
     ready: Prepared, systems: Sequence[Trained], params: Params, tell: Progress
 ) -> dict[str, Judged]:
-    """Each system, by name; signals alone begin alike whatever the seed, so one is enough."""
-    seeds = [1 if one.config.parts == "signals" else params.seeds for one in systems]
+    """Each system, by name."""
     done, made = 0, {}
     # the tool comes first: what a stopped suite has kept is then what it is about
-    for system, count in sorted(
-        zip(systems, seeds, strict=True), key=lambda pair: pair[0].kind != "method"
-    ):
+    for system in sorted(systems, key=lambda system: system.kind != "method"):
         columns: list[Columns] = []
-        for seed in range(params.config.seed, params.config.seed + count):
+        for seed in range(params.config.seed, params.config.seed + params.seeds):
             columns.append(ready.cases.judge(ready.trainer.scores(system, seed)))
             done += 1
-            tell(done, sum(seeds))
+            tell(done, params.seeds * len(systems))
         first = ready.trainer.scores(system, params.config.seed)
         told = system.name, system.about, system.kind
         made[system.name] = Judged(*told, columns, ready.cases.lengths(first))

@@ -10,12 +10,15 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from merchgraph.runtime.errors import SetupError
+from merchgraph.runtime.files import put
 from merchgraph.runtime.settings import settings
 from merchgraph.tools.gmvo.config import Config
 from merchgraph.tools.gmvo.data import Floats
@@ -114,7 +117,11 @@ class Trainer:
         return self.make()
 
     def scores(self, system: Trained, seed: int) -> Scored:
-        """(P,) float32 — scores of the pairs of `now`, from the cache where they were found before."""
+        """(P,) float32 — scores of the pairs of `now`, from the cache where they were found before.
+
+        Raises:
+            SetupError: the cache cannot be written.
+        """
         config = system.config.model_copy(update={"seed": seed})
         key = f"{VERSION} {self.data} {system.network} {config.model_dump_json()}"
         name = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
@@ -124,7 +131,7 @@ class Trainer:
             if kept.shape == (len(self.now.pairs),):
                 return kept
         found = self._train(system.network, config)
-        _put(file, found)
+        _keep(file, found)
         return found
 
     def _train(self, network: str, config: Config) -> Scored:
@@ -148,9 +155,14 @@ def mean_of(columns: Iterable[Mapping[str, Floats]]) -> dict[str, Floats]:
     return {name: np.mean([one[name] for one in some], axis=0) for name in some[0]}
 
 
-def _put(file: Path, found: Scored) -> None:
-    """Written beside its place and moved there, so that a stopped suite leaves no half file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part.npy")
-    np.save(part, found, allow_pickle=False)
-    part.replace(file)
+def _keep(file: Path, found: Scored) -> None:
+    data = BytesIO()
+    np.save(data, found, allow_pickle=False)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        put(file, data.getvalue())
+    except OSError as error:
+        raise SetupError(
+            f"Scores cannot be kept in {str(file.parent)!r} ({error.strerror or error}); set "
+            "MERCHGRAPH_CACHE to a folder that can be written to, or make room there."
+        ) from error

@@ -79,7 +79,7 @@ def test_the_frontier_has_a_point_per_loss_and_lambda(report: Report) -> None:
         5,
     )
     (seeds,) = (table for table in report.tables if table.title == SEEDS)
-    assert "gmvo 0.5" in [row[0] for row in seeds.rows]
+    assert {"gmvo 0.5", "signals only"} < {row[0] for row in seeds.rows}
 
 
 def test_the_figure_draws_each_path(report: Report) -> None:
@@ -119,6 +119,33 @@ def test_some_systems_can_be_named() -> None:
     for wrong in ("oracle", "S, oracle", " , "):
         with pytest.raises(SetupError, match="There is no system"):
             suite.run(params(systems=wrong))
+
+
+def test_a_cut_that_leaves_nothing_to_learn_is_told() -> None:
+    for wrong, told in (
+        ("2025-01-01", r"has 1 purchases before 2025-01-01; cut later \(--before, --days\)"),
+        ("2026-03-23T00:00+00:00", "has a time zone, but a shop's times are local"),
+    ):
+        with pytest.raises(SetupError, match=told):
+            suite.run(params(before=wrong))
+
+
+def test_scores_that_cannot_be_kept_are_told(tmp_path: Path) -> None:
+    (tmp_path / "gmvo-suite").write_text("a file where a folder should be")
+    with (
+        use_settings(cache=tmp_path),
+        pytest.raises(SetupError, match=r"Scores cannot be kept in .*MERCHGRAPH_CACHE"),
+    ):
+        suite.run(params(systems="signals only", seeds=1))
+
+
+@pytest.mark.parametrize("width", [1, 4, 5])
+def test_graph_networks_take_any_width(width: int) -> None:
+    ready = suite.prepare(toy_shop(), params(), lambda done, total: None)
+    narrow = params().config.model_copy(update={"width": width})
+    for one in systems.trained(narrow):
+        if one.network:
+            assert np.isfinite(ready.trainer.scores(one, 0)).all()
 
 
 def test_the_cut_lies_so_many_days_before_the_end_of_the_log() -> None:
@@ -162,5 +189,8 @@ def test_the_verb_writes_report_and_figure(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_figure_that_is_no_svg_is_refused() -> None:
+    app = typer.Typer()
+    app.command()(gmvo)
+    done = CliRunner().invoke(app, ["--figure", "gmvo.png"])
     with pytest.raises(SetupError, match=r"name a file that ends in \.svg"):
-        gmvo(figure=Path("gmvo.png"))
+        raise done.exception or AssertionError(done.output)
