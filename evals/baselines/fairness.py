@@ -47,7 +47,7 @@ def _worst_first(window, plan, trips, shown):  # type: ignore[no-untyped-def]
         chance = window.chance[trips[t]]
         top(chance, worth, ids, best)
         shown[t] = ids
-        _credit(window, plan, chance, ids, False, shares)
+        _credit(window, plan, chance, ids, shares)
         sums += shares
 
 

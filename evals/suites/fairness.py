@@ -5,19 +5,20 @@
 A trip of a known shopper is a list of ten of the whole catalogue; what it earns is its expected sales by
 the purchase model, fitted before the tested weeks. A seller is a manufacturer; its target is its share of
 past sales, of what greedy lists earn. Seeds draw the order of the trips (and, where outcomes are learned,
-these too); the trips are the same. Steps are chosen on the four weeks before, `fairness_ground.py`. What
-real baskets held of the lists is counted beside it ("replayed"); it would mostly have been bought anyway.
+these too); the trips are the same. Steps, and the largest strength that costs little, are chosen on the
+four weeks before, `fairness_ground.py`. What real baskets held of the lists is counted beside it
+("replayed"); it would mostly have been bought anyway.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated
 
 import numpy as np
-import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from merchgraph.evals.baselines.fairness import fair_rec, p_mmf, worst_first
@@ -25,13 +26,25 @@ from merchgraph.evals.metrics.bootstrap import Estimate, estimates
 from merchgraph.evals.report import Report
 from merchgraph.evals.results import Row
 from merchgraph.evals.suites import fairness_tables as tables
-from merchgraph.evals.suites.fairness_ground import Ground, Played, Steps, choose, ground_of, played
+from merchgraph.evals.suites.fairness_ground import (
+    Ground,
+    Played,
+    Steps,
+    afford,
+    begun,
+    choose,
+    ground_of,
+    played,
+)
 from merchgraph.evals.suites.fairness_learned import learned
 from merchgraph.evals.suites.fairness_measures import MEASURES, measured, reordered
 from merchgraph.evals.tables import Table
+from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.data.shops import shop
 from merchgraph.tools.data.tables import Shop
+from merchgraph.tools.fairness.data import Whole, span_of
 from merchgraph.tools.fairness.duals import Goal, plan_of
+from merchgraph.tools.fairness.loop import Shown
 from merchgraph.tools.fairness.train import Config
 
 Telling = Callable[[str], Callable[[int, int], None]]
@@ -47,11 +60,15 @@ class Params(BaseModel):
     data: str = "complete_journey"
     weeks: Annotated[int, Field(ge=1, le=26)] = 5
     """Last weeks of the log, which are tested."""
+    least_item: Annotated[int, Field(ge=1)] = 20
+    """Purchases that an item needs to be offered."""
     least_seller: Annotated[int, Field(ge=1)] = 2_000
     """Purchases that a seller needs to stand alone: 2,000 makes 82 of them, 5,000 makes 32."""
     strengths: tuple[Annotated[float, Field(gt=0)], ...] = (
         0.03, 0.1, 0.2, 0.25, 0.28, 0.29, 0.3, 0.5, 1.0,
     )  # fmt: skip
+    afford: Annotated[float, Field(ge=0)] = 1.0
+    """Percent of GMV that the strength which earlier weeks choose may lose there."""
     seeds: Annotated[int, Field(ge=1)] = 20
     learned_seeds: Annotated[int, Field(ge=0)] = 5
     """Orders in which outcomes are learned; 0 leaves that table out."""
@@ -75,7 +92,8 @@ def run(
         telling: begins a stage, and gives what is told of its progress.
 
     Raises:
-        SetupError: the shop has no sellers, or too short a log.
+        SetupError: the log is too short.
+        DataError: the catalogue names no sellers, or the log no prices.
     """
     params = params or Params()
     ground, steps = grounds(store or shop(params.data), params, telling("weeks"))
@@ -90,24 +108,44 @@ def run(
         more.append(tables.regret(ground, steps, HEADLINE, params.longest, telling("regret")))
     if params.learned_seeds:
         more.append(learned(ground, steps, params.learned_seeds, telling("learned")))
-    return _report(params, ground, systems, values, more)
+    return _report(params, _notes(ground, steps), systems, values, more)
 
 
 def grounds(
     store: Shop, params: Params, progress: Callable[[int, int], None]
 ) -> tuple[Ground, Steps]:
-    """The tested ground, and the steps that the weeks before it chose."""
-    config = Config(least_seller=params.least_seller)
-    last = store.events.frame.select(pl.col("time").max().dt.truncate("1w")).item()
-    begin = last - timedelta(weeks=params.weeks - 1)
+    """The tested ground, and what the weeks before it chose.
+
+    Raises:
+        SetupError: the log is too short.
+        DataError: the catalogue names no sellers, or the log no prices.
+    """
+    config = Config(least_item=params.least_item, least_seller=params.least_seller)
+    begin = _begin(store, params, config)
     tested = ground_of(store, config, begin)
-    progress(1, 3)
+    progress(1, 4)
     earlier = begin - timedelta(weeks=config.weeks)
     validation = ground_of(store, config, earlier, begin, tested.market.sellers)
-    progress(2, 3)
+    progress(2, 4)
     steps = choose(validation, Goal(strength=HEADLINE))
-    progress(3, 3)
+    progress(3, 4)
+    steps = afford(validation, steps, params.strengths, params.afford)
+    progress(4, 4)
     return tested, steps
+
+
+def _begin(store: Shop, params: Params, config: Config) -> datetime:
+    """The Monday on which the tested weeks begin."""
+    first, last = span_of(store)
+    monday = datetime(last.year, last.month, last.day) - timedelta(days=last.weekday())
+    begin = monday - timedelta(weeks=params.weeks - 1)
+    if begin - 2 * timedelta(weeks=config.weeks) <= first:
+        raise SetupError(
+            f"The log of {store.name} begins on {first:%Y-%m-%d}, too late for {params.weeks} tested "
+            f"weeks from {begin:%Y-%m-%d} on and {2 * config.weeks} before them that steps and chances "
+            "are fitted on; test fewer (--set weeks=...), or give a longer log."
+        )
+    return begin
 
 
 def systems_of(
@@ -126,42 +164,49 @@ def systems_of(
 
 
 def _dual(ground: Ground, steps: Steps, goal: Goal) -> Played:
-    asked = goal.model_copy(update={"pace": steps.pace, "horizon": len(ground.trips.shopper)})
-    plan = plan_of(asked, ground.known, ground.forecast(goal), keep=steps.keep)
     name = f"{goal.fair.replace('_', '-')} {goal.strength:g}"
-    return Played(name, "method", "dual prices, begun on the forecast",
-                  lambda order: played(ground, plan, order))  # fmt: skip
+    about = "dual prices, begun on the forecast"
+    return Played(name, "method", about, partial(played, ground, begun(ground, steps, goal)))
 
 
 def _ablations(ground: Ground, steps: Steps) -> list[Played]:
     goal = Goal(strength=HEADLINE, pace=steps.pace, horizon=len(ground.trips.shopper))
     cold, base = plan_of(goal, ground.known), HEADLINE / np.sqrt(goal.horizon)
     found = [Played(f"max-min {HEADLINE:g}, no forecast", "ablation", "begun with equal subsidies",
-                    lambda order: played(ground, cold, order))]  # fmt: skip
+                    partial(played, ground, cold))]  # fmt: skip
     for size in dict.fromkeys((1.0, steps.size)):
         name = f"max-min {HEADLINE:g}, gradient {size:g}"
         about = "projected gradient steps of that constant, no forecast"
-        found.append(Played(name, "ablation", about,
-                            lambda order, size=size: played(ground, cold, order, size * base)))  # type: ignore[misc]  # fmt: skip
+        found.append(
+            Played(name, "ablation", about, partial(played, ground, cold, size=size * base))
+        )
     return found
 
 
 def _baselines(ground: Ground) -> list[Played]:
     window, shopper, k = ground.window, ground.trips.shopper, ground.k
-    found = []
-    for strength in (0.03, 0.2, 0.5):
-        plan = plan_of(Goal(strength=strength), ground.known)
-        found.append(Played(f"worst first {strength:g}", "baseline", "minimum regulariser",
-                            lambda order, plan=plan: worst_first(window, plan, shopper[order], k)))  # type: ignore[misc]  # fmt: skip
-    for strength in (0.001, 0.01, 0.1):
-        found.append(Played(f"P-MMF {strength:g}", "baseline", "quotas of exposure",
-                            lambda order, strength=strength: p_mmf(
-                                window, ground.market.shares, shopper[order], k, strength=strength)))  # type: ignore[misc]  # fmt: skip
-    for share in (0.02, 0.05, 0.2):
-        found.append(Played(f"FairRec {share:g}", "baseline", "promised places, knows all trips",
-                            lambda order, share=share: fair_rec(
-                                window, len(ground.targets), shopper[order], k, share)))  # type: ignore[misc]  # fmt: skip
-    return found
+
+    def worst(strength: float, order: Whole) -> Shown:
+        return worst_first(
+            window, plan_of(Goal(strength=strength), ground.known), shopper[order], k
+        )
+
+    def quotas(strength: float, order: Whole) -> Shown:
+        return p_mmf(window, ground.market.shares, shopper[order], k, strength=strength)
+
+    def promised(share: float, order: Whole) -> Shown:
+        return fair_rec(window, len(ground.targets), shopper[order], k, share)
+
+    made = [
+        ("worst first", "minimum regulariser", worst, (0.03, 0.2, 0.5)),
+        ("P-MMF", "quotas of exposure", quotas, (0.001, 0.01, 0.1)),
+        ("FairRec", "promised places, knows all trips", promised, (0.02, 0.05, 0.2)),
+    ]
+    return [
+        Played(f"{name} {value:g}", "baseline", about, partial(lists, value))
+        for name, about, lists, values in made
+        for value in values
+    ]
 
 
 def played_all(
@@ -180,7 +225,7 @@ def played_all(
     with ThreadPoolExecutor(2) as pool:
         for system in systems:
             seeds = range(params.seeds if system.ordered else 1)
-            found = list(pool.map(lambda seed, system=system: one(system, seed), seeds))
+            found = list(pool.map(partial(one, system), seeds))
             values[system.name] = found * (1 if system.ordered else params.seeds)
             done += 1
             progress(done, len(systems))
@@ -188,7 +233,7 @@ def played_all(
 
 
 def _report(
-    params: Params, ground: Ground, systems: list[Played],
+    params: Params, notes: list[str], systems: list[Played],
     values: dict[str, list[dict[str, float]]], more: list[Table],
 ) -> Report:  # fmt: skip
     """Rows over seeds; differences are paired by seed."""
@@ -197,7 +242,7 @@ def _report(
     }
     rows = [
         Row(
-            system=system.name, kind=system.kind, about=system.about,  # type: ignore[arg-type]
+            system=system.name, kind=system.kind, about=system.about,
             metrics=_named(columns[system.name]),
             difference={} if system.name == "greedy"
             else _named(columns[system.name] - columns["greedy"]),
@@ -205,17 +250,22 @@ def _report(
         )
         for system in systems
     ]  # fmt: skip
-    notes = [
-        f"{len(ground.trips.shopper):,} trips, {len(ground.market.items):,} items, "
-        f"{len(ground.targets)} sellers; n is orders of the trips, drawn by seeds, so that the intervals "
-        "say how much the order matters, and not how shoppers vary.",
-        "GMV is expected sales a trip; a share is a seller's outcome over its target.",
-    ]
     return Report(
         suite="fairness", params=params.model_dump(mode="json"), reference="greedy", n=params.seeds,
         metrics=list(MEASURES), rows=rows, comparisons=[], segments=[], notes=notes,
         tables=[tables.prices(rows), *more],
     )  # fmt: skip
+
+
+def _notes(ground: Ground, steps: Steps) -> list[str]:
+    chosen = f"max-min {steps.strength:g}" if steps.strength else "greedy"
+    return [
+        f"{len(ground.trips.shopper):,} trips, {len(ground.market.items):,} items, "
+        f"{len(ground.targets)} sellers; n is orders of the trips, drawn by seeds, so that the intervals "
+        "say how much the order matters, and not how shoppers vary.",
+        "GMV is expected sales a trip; a share is a seller's outcome over its target.",
+        f"The strength that the weeks before chose is that of {chosen}.",
+    ]
 
 
 def _named(columns: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> dict[str, Estimate]:

@@ -1,7 +1,8 @@
 """What the fairness suite plays on: the trips of a window, what was known before, what is chosen there.
 
     ground = ground_of(store, config, begin, end)      # the model, targets and forecast end at `begin`
-    pace, keep, size = choose(validation)              # on an earlier ground, never on the tested one
+    steps = choose(validation, Goal(strength=0.3))     # on an earlier ground, never on the tested one
+    steps = afford(validation, steps, (0.1, 0.2), 1.0) # and the largest strength that loses 1 % of GMV
 
 The yardstick of a window is a seller's share of the sales before it, of what greedy lists earn in it; the
 rankers know only the targets of the forecast.
@@ -9,10 +10,10 @@ rankers know only the targets of the forecast.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import product
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -90,7 +91,7 @@ class Played(NamedTuple):
     """A system: its name, kind, what it is, its lists, and whether the order of trips plays a part."""
 
     name: str
-    kind: str
+    kind: Literal["baseline", "ablation", "method"]
     about: str
     lists: Lists
     ordered: bool = True
@@ -103,12 +104,16 @@ class Steps(NamedTuple):
         pace, keep: of `leader`: its pace, and how much of a forecast to keep.
         size: of gradient steps, times strength / sqrt(trips).
         tried: the objective of each.
+        strength: the largest that costs little enough; 0 where none does.
+        losses: percent of GMV that each strength loses.
     """
 
     pace: float
     keep: float
     size: float
-    tried: list[tuple[str, float]]
+    tried: Sequence[tuple[str, float]]
+    strength: float = 0.0
+    losses: Sequence[tuple[float, float]] = ()
 
 
 def ground_of(
@@ -128,7 +133,10 @@ def ground_of(
     market = started.market
     trips = trips_of(store, market, begin, end)
     if not len(trips.shopper):
-        raise SetupError(f"No known shopper came to {store.name} after {begin:%Y-%m-%d}.")
+        raise SetupError(
+            f"No known shopper came to {store.name} after {begin:%Y-%m-%d}; test more weeks (--set "
+            "weeks=...), or give a longer log."
+        )
     everyone = np.arange(len(market.habits.shoppers))
     prices = market.prices.astype(np.float32)
     chance = probabilities(started.purchase, market, everyone)
@@ -159,26 +167,51 @@ def played(ground: Ground, plan: Plan, order: Whole, size: float = 0.0) -> Shown
 
 def choose(ground: Ground, goal: Goal, paces: tuple[float, ...] = PACES) -> Steps:
     """The steps with the best objective on a validation window, over a few orders of its trips."""
-    start, tried = ground.forecast(goal), []
-    rng = np.random.default_rng(0)
-    orders = [rng.permutation(len(ground.trips.shopper)) for _ in range(ORDERS)]
-
-    def judged(plan: Plan, size: float = 0.0) -> float:
-        lists = [played(ground, plan, order, size) for order in orders]
-        trips = [ground.trips._replace(shopper=ground.trips.shopper[order]) for order in orders]
-        return float(
-            np.mean([ground.objective(goal, *pair) for pair in zip(trips, lists, strict=True)])
-        )
-
+    start, tried = ground.forecast(goal), list[tuple[str, float]]()
     horizon = len(ground.trips.shopper)
     best = {}
     for pace, keep in product(paces, KEEPS):
         asked = goal.model_copy(update={"pace": pace, "horizon": horizon})
-        best[pace, keep] = judged(plan_of(asked, ground.known, start, keep=keep))
+        plan = plan_of(asked, ground.known, start, keep=keep)
+        best[pace, keep] = _judged(ground, goal, plan)
         tried.append((f"pace {pace:g}, keep {keep:g}", best[pace, keep]))
     steps, base = {}, goal.strength / np.sqrt(horizon)
     for size in SIZES:
-        steps[size] = judged(plan_of(goal, ground.known), size * base)
+        steps[size] = _judged(ground, goal, plan_of(goal, ground.known), size * base)
         tried.append((f"gradient {size:g}", steps[size]))
     pace, keep = max(best, key=lambda pair: best[pair])
     return Steps(pace, keep, max(steps, key=lambda size: steps[size]), tried)
+
+
+def afford(ground: Ground, steps: Steps, strengths: Sequence[float], most: float) -> Steps:
+    """The same steps, with the largest strength of max-min that loses at most so much on validation.
+
+    Args:
+        ground: the validation window.
+        steps: as `choose` found them.
+        strengths: that are tried.
+        most: percent of what greedy lists earn.
+    """
+    free, losses = Goal(strength=0), list[tuple[float, float]]()
+    whole = ground.objective(free, ground.trips, ground.greedy)
+    for strength in strengths:
+        plan = begun(ground, steps, Goal(strength=strength))
+        losses.append((strength, 100 * (1 - _judged(ground, free, plan) / whole)))
+    cheap = [strength for strength, loss in losses if loss <= most]
+    return steps._replace(strength=max(cheap, default=0.0), losses=losses)
+
+
+def begun(ground: Ground, steps: Steps, goal: Goal) -> Plan:
+    """The plan of a goal with the chosen steps, begun on the ground's forecast."""
+    asked = goal.model_copy(update={"pace": steps.pace, "horizon": len(ground.trips.shopper)})
+    return plan_of(asked, ground.known, ground.forecast(goal), keep=steps.keep)
+
+
+def _judged(ground: Ground, goal: Goal, plan: Plan, size: float = 0.0) -> float:
+    """The objective of one pass, mean over the same few orders of the trips."""
+    rng, found = np.random.default_rng(0), list[float]()
+    for _ in range(ORDERS):
+        order = rng.permutation(len(ground.trips.shopper))
+        trips = ground.trips._replace(shopper=ground.trips.shopper[order])
+        found.append(ground.objective(goal, trips, played(ground, plan, order, size)))
+    return float(np.mean(found))

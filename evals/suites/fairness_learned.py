@@ -24,10 +24,10 @@ FREE = ("mean", "UCB", "Thompson")
 STUDIES: dict[str, Study | None] = {
     "known": None,
     "mean": Study("mean"),
-    "UCB": Study("ucb", width=0.3),
+    "UCB": Study("ucb"),
     "Thompson": Study("thompson"),
-    f"UCB, answers {DELAY:,} trips late": Study("ucb", delay=DELAY, width=0.3),
-    "UCB, drawn credit": Study("ucb", width=0.3, credit="drawn"),
+    f"UCB, answers {DELAY:,} trips late": Study("ucb", delay=DELAY),
+    "UCB, drawn credit": Study("ucb", credit="drawn"),
 }
 ABOUT = (
     "Begun with the mean basket size, equal subsidies and no other knowledge; answers are drawn from the "
@@ -63,9 +63,12 @@ def _one(
     if study is None:
         shown = played(ground, plan, order)
     else:
-        belief = cold(float(np.diff(trips.starts).mean()), len(ground.market.items))
+        habits = ground.market.habits  # the tested baskets are not known yet
+        belief = cold(
+            float(np.average(habits.size, weights=habits.trips)), len(ground.market.items)
+        )
         study = study._replace(seed=seed)
-        shown, _ = learn(ground.window, plan, trips, traits, belief, study, ground.k)
+        shown = learn(ground.window, plan, trips, traits, belief, study, ground.k)
     found = measured(ground.window, ground.targets, trips, shown)
     own, most = (
         _earned(ground.window, trips.shopper, lists) for lists in (shown, ground.greedy[order])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from merchgraph.evals.metrics.bootstrap import Estimate, estimates
+from merchgraph.evals.metrics.clusters import clustered
 from merchgraph.evals.results import Row
 from merchgraph.evals.suites.fairness_ground import Ground, Played, Steps
 from merchgraph.evals.suites.fairness_measures import replayed
@@ -65,21 +66,23 @@ def bounds(
 def validation(steps: Steps) -> Table:
     """What was tried on the weeks before, and what was chosen."""
     best = max(value for _, value in steps.tried)
-    rows: list[list[Cell]] = [[name, 100 * (value / best - 1)] for name, value in steps.tried]
+    rows: list[list[Cell]] = [[name, 100 * (value / best - 1), None] for name, value in steps.tried]
+    rows += [[f"max-min {strength:g}", None, loss] for strength, loss in steps.losses]
     about = (
-        "Objective on the four weeks before the tested ones, in percent below the best. Chosen: pace "
-        f"{steps.pace:g}, keep {steps.keep:g} of the forecast; gradient {steps.size:g}."
+        "On the four weeks before the tested ones: the objective, in percent below the best, and the GMV "
+        f"that a strength loses. Chosen: pace {steps.pace:g}, keep {steps.keep:g} of the forecast; "
+        f"gradient {steps.size:g}; strength {steps.strength:g}."
     )
     return Table(
         title="Steps, chosen on validation",
-        columns=["steps", "objective, %"],
+        columns=["steps", "objective, %", "GMV lost, %"],
         rows=rows,
         about=about,
     )
 
 
 def baskets(ground: Ground, systems: Sequence[Played]) -> Table:
-    """What the real baskets held of the lists, in the real order; intervals are over trips."""
+    """What the real baskets held of the lists, in the real order; intervals are over shoppers."""
     order = np.arange(len(ground.trips.shopper))
     base, _ = replayed(ground.window, ground.trips, ground.greedy)
     columns, hits, shares = [], [], []
@@ -91,14 +94,14 @@ def baskets(ground: Ground, systems: Sequence[Played]) -> Table:
         got = np.bincount(ground.window.seller[shown[hit]], ground.window.reward[shown[hit]],
                           len(ground.targets)) / len(shown)  # fmt: skip
         shares.append(float((got / ground.targets).min()))
-    found = estimates(np.array(columns))
+    found = clustered(np.array(columns), ground.trips.shopper.tolist())
     rows: list[list[Cell]] = [
         [system.name, found[2 * n], found[2 * n + 1], hits[n], shares[n]]
         for n, system in enumerate(systems)
     ]
     names = ["system", "replayed GMV", "minus greedy, %", "purchases", "min share"]
     about = ("Items of a list that were in the trip's real basket, in the real order of trips; paired "
-             "bootstrap over trips. No causal effect: most would have been bought anyway.")  # fmt: skip
+             "bootstrap over shoppers. No causal effect: most would be bought anyway.")  # fmt: skip
     return Table(title="On the real baskets", columns=names, rows=rows, about=about)
 
 

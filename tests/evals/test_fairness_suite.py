@@ -6,27 +6,39 @@ import numpy as np
 import pytest
 
 from merchgraph.evals.baselines.fairness import fair_rec, p_mmf, worst_first
+from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.report import Report
-from merchgraph.evals.suites import fairness
+from merchgraph.evals.suites import fairness, fairness_learned
 from merchgraph.evals.suites.fairness_figure import figure, svg
+from merchgraph.evals.suites.fairness_ground import Steps, afford
 from merchgraph.evals.suites.fairness_measures import gini, jain, reordered, replayed
+from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.fairness.bound import outcomes_of
 from merchgraph.tools.fairness.data import Trips
 from merchgraph.tools.fairness.duals import Goal, plan_of
+from merchgraph.tools.fairness.learn import Belief, cold
 from merchgraph.tools.fairness.loop import serve
 from merchgraph.tools.fairness.train import Config
-from tests.tools.fairness.market_toy import market_shop
+from tests.tools.fairness.market_toy import SHOPPERS, market_shop
 from tests.tools.fairness.toy_window import K, equal_targets, even, toy_window, trips_of_toy
 
 PARAMS = fairness.Params(
-    weeks=2, least_seller=100, strengths=(0.3,), seeds=2, learned_seeds=1, longest=1_000
+    weeks=2,
+    least_item=3,
+    least_seller=100,
+    strengths=(0.3,),
+    seeds=2,
+    learned_seeds=1,
+    longest=1_000,
 )
 
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    def small(least_seller: int) -> Config:
-        return Config(least_seller=least_seller, least_item=3, places=4, trips=100, others=10)
+    def small(least_seller: int, least_item: int) -> Config:
+        return Config(
+            least_seller=least_seller, least_item=least_item, places=4, trips=100, others=10
+        )
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fairness, "Config", small)
@@ -52,6 +64,66 @@ def test_no_list_earns_more_than_greedy_or_beats_the_bound(report: Report) -> No
     for row in report.rows:
         reached = row.metrics["GMV"].mean + 0.3 * min(1.0, row.metrics["min share"].mean)
         assert reached <= bound + 1e-3
+
+
+def test_the_weeks_before_choose_the_largest_strength_that_costs_little(report: Report) -> None:
+    ground, _ = fairness.grounds(market_shop(), PARAMS, lambda done, total: None)
+    steps = Steps(pace=1.0, keep=0.5, size=0.1, tried=[("pace 1", 1.0)])
+    found = afford(ground, steps, (0.05, 3.0, 0.4), 2.0)
+    assert [strength for strength, _ in found.losses] == [0.05, 3.0, 0.4]
+    losses = dict(found.losses)
+    assert losses[0.05] < losses[0.4] < losses[3.0]
+    middle = losses[0.4] + 1e-6
+    assert afford(ground, steps, (0.05, 3.0, 0.4), middle).strength == 0.4
+    assert afford(ground, steps, (0.05, 3.0, 0.4), losses[0.05] - 1e-6).strength == 0
+    (table,) = (table for table in report.tables if table.title == "Steps, chosen on validation")
+    assert table.rows[-1][0] == "max-min 0.3"
+    assert isinstance(table.rows[-1][2], float)
+    assert any("weeks before chose is that of" in note for note in report.notes)
+
+
+def test_real_baskets_have_intervals_over_shoppers(report: Report) -> None:
+    (table,) = (table for table in report.tables if table.title == "On the real baskets")
+    assert table.about is not None
+    assert "over shoppers" in table.about
+    found = table.rows[0][1]
+    assert isinstance(found, Estimate)
+    assert found.n <= SHOPPERS
+
+
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        ({"weeks": 12}, "too late for 12 tested weeks .* test fewer .--set weeks="),
+        ({"least_item": 10_000}, "has 10000 purchases .*--set least_item=.*--set weeks="),
+    ],
+)
+def test_a_log_too_short_is_told_with_the_setting_that_helps(
+    params: dict[str, int], told: str
+) -> None:
+    with pytest.raises(SetupError, match=told):
+        fairness.run(PARAMS.model_copy(update=params), store=market_shop())
+
+
+def test_a_cold_ranker_knows_nothing_of_the_tested_baskets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ground, steps = fairness.grounds(market_shop(), PARAMS, lambda done, total: None)
+    begun: list[float] = []
+
+    def noted(items: float, catalogue: int) -> Belief:
+        begun.append(items)
+        return cold(items, catalogue)
+
+    monkeypatch.setattr(fairness_learned, "cold", noted)
+    starts = np.arange(len(ground.trips.starts))  # one item a trip, which is not what was before
+    tested = ground.trips._replace(starts=starts, bought=ground.trips.bought[: starts[-1]])
+    fairness_learned.learned(ground._replace(trips=tested), steps, 1, lambda done, total: None)
+    habits = ground.market.habits
+    assert begun
+    assert begun == pytest.approx(
+        [float((habits.size * habits.trips).sum() / habits.trips.sum())] * 8
+    )
 
 
 def test_the_figure_has_a_point_for_each_fair_list(report: Report) -> None:

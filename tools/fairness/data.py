@@ -108,7 +108,7 @@ def market_of(store: Shop, cut: datetime, threshold: Threshold | None = None) ->
     """What the log says before `cut`.
 
     Raises:
-        DataError: the catalogue names no sellers.
+        DataError: the catalogue names no sellers, or the log no prices.
         SetupError: no item has enough purchases before the cut, or the cut has a time zone.
     """
     least = threshold or Threshold()
@@ -121,13 +121,12 @@ def market_of(store: Shop, cut: datetime, threshold: Threshold | None = None) ->
     items = _items(store, past, least.item)
     if items.is_empty():
         raise SetupError(
-            f"No item of {store.name} has {least.item} purchases before {cut:%Y-%m-%d}; give a later "
-            "cut or a lower threshold."
+            f"No item of {store.name} has {least.item} purchases before {cut:%Y-%m-%d}; set least_item "
+            "or weeks lower (--set least_item=..., --set weeks=...), or give a longer log."
         )
     past = past.join(items.select("item", "column", "kind", "maker"), on="item")
     sales = past.group_by("maker").agg(n=pl.len(), sales=pl.col("sales").sum())
     seller, names, shares = _sellers(items, sales, least)
-    sessions = past["session"].n_unique()
     recent = past.filter(pl.col("time") >= cut - RECENT)
     return Market(
         items=tuple(items["item"]),
@@ -137,13 +136,7 @@ def market_of(store: Shop, cut: datetime, threshold: Threshold | None = None) ->
         seller=seller,
         sellers=names,
         shares=shares,
-        popularity=np.stack(
-            [
-                _rate(past, sessions, len(items)),
-                _rate(recent, recent["session"].n_unique(), len(items)),
-            ],
-            axis=1,
-        ),
+        popularity=np.stack([_rate(log, len(items)) for log in (past, recent)], axis=1),
         habits=_habits(past, items, cut),
     )
 
@@ -162,7 +155,7 @@ def trips_of(store: Shop, market: Market, start: datetime, end: datetime | None 
         .join(columns, on="item")
         .group_by("session", "shopper")
         .agg(pl.col("time").min(), pl.col("column").unique().sort())
-        .sort("time", "session")
+        .sort("time", "session", "shopper")
     )
     sizes = rows["column"].list.len().to_numpy()
     bought = rows["column"].explode() if len(rows) else pl.Series([], dtype=pl.Int64)
@@ -173,16 +166,26 @@ def trips_of(store: Shop, market: Market, start: datetime, end: datetime | None 
     )
 
 
+def span_of(store: Shop) -> tuple[datetime, datetime]:
+    """When the log begins and ends."""
+    times = store.events.frame.select(first=pl.col("time").min(), last=pl.col("time").max())
+    first, last = times.row(0)
+    return first, last
+
+
 def _purchases(store: Shop) -> pl.DataFrame:
     events: Events = store.events
     frame = events.frame
     if (frame["behaviour"] == "purchase").any():
         frame = frame.filter(pl.col("behaviour") == "purchase")
+    if "price" not in frame.columns or not (frame["price"] > 0).any():
+        raise DataError(
+            f"The log of {store.name} has no prices paid, which fairness counts; map its column of "
+            "prices to `price`."
+        )
     quantity = pl.col("quantity") if "quantity" in frame.columns else pl.lit(1.0)
-    price = pl.col("price") if "price" in frame.columns else pl.lit(None, dtype=pl.Float64)
-    frame = frame.select(
-        "user", "session", "time", "item", price=price, sales=price * quantity.fill_null(1.0)
-    )
+    sales = pl.col("price") * quantity.fill_null(1.0)
+    frame = frame.select("user", "session", "time", "item", "price", sales=sales)
     return frame.filter(pl.col("price") > 0, pl.col("sales") > 0)
 
 
@@ -220,8 +223,9 @@ def _sellers(
     return place[items["maker"].to_numpy()], called, np.array(shares) / sum(shares)
 
 
-def _rate(log: pl.DataFrame, sessions: int, items: int) -> Floats:
-    """(I,) — log of purchases in a trip."""
+def _rate(log: pl.DataFrame, items: int) -> Floats:
+    """(I,) — log of purchases in a trip; two shoppers may have sessions of one name."""
+    sessions = log.select(pl.struct("user", "session").n_unique()).item()
     counts = np.bincount(log["column"].to_numpy(), minlength=items)
     rates: Floats = np.log((counts + SMALL) / (sessions + 2 * SMALL))
     return rates

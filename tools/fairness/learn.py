@@ -1,6 +1,7 @@
 """Trips served by a ranker that does not know what shoppers buy, and learns it from what it shows.
 
-    shown = learn(window, plan, trips, Traits.of(market, scale), cold(...), Study(explore="ucb"))
+    belief = cold(9.5, len(market.items))
+    shown = learn(window, plan, trips, Traits.of(market, scale), belief, Study("ucb"))
 
 A Bayesian logistic regression over the features of `model.py`. An answer moves it along one direction,
 that of its features: to the mode of what is then believed of the logit, with the curvature there. (The
@@ -25,8 +26,6 @@ from merchgraph.tools.fairness.model import FLOOR, F, Purchase
 
 EXPLORE = {"mean": 0, "ucb": 1, "thompson": 2}
 HALVINGS = 40
-WIDTH = 1.0
-"""Standard deviations of the logit that the upper end lies above the mean."""
 
 
 class Traits(NamedTuple):
@@ -97,7 +96,7 @@ class Study(NamedTuple):
         explore: what it makes its lists with.
         delay: trips that go by before an answer comes.
         seed: of draws and answers.
-        width: of the upper end.
+        width: standard deviations of the logit that the upper end lies above the mean.
         credit: what a seller gets for a shown item: its expected outcome as believed when the answer
             comes, or the drawn one, a thousand times its target where the target is small.
     """
@@ -105,33 +104,27 @@ class Study(NamedTuple):
     explore: Literal["mean", "ucb", "thompson"] = "ucb"
     delay: int = 0
     seed: int = 0
-    width: float = WIDTH
+    width: float = 0.3
     credit: Literal["estimated", "drawn"] = "estimated"
 
 
-def cold(items: float, catalogue: int, spread: float = 1.0) -> Belief:
+def cold(items: float, catalogue: int) -> Belief:
     """A belief that knows how many items a trip has, of how many, and nothing else.
 
     Args:
         items: of a mean trip.
         catalogue: items on offer.
-        spread: standard deviation of each weight.
     """
     mean = np.zeros(F + 1)
     mean[0] = np.log(items / catalogue)
-    return Belief(mean, np.eye(F + 1) * spread**2)
-
-
-def learnt(purchase: Purchase) -> Belief:
-    """What a fitted purchase model believes."""
-    return Belief(np.append(purchase.intercept, purchase.weights), purchase.covariance.copy())
+    return Belief(mean, np.eye(F + 1))
 
 
 def learn(
     window: Window, plan: Plan, trips: Trips, traits: Traits, belief: Belief, study: Study,
-    k: int = 10, *, real: bool = False,
-) -> tuple[Shown, Belief]:  # fmt: skip
-    """The lists of all trips, and what is believed after them; see the module.
+    k: int = 10,
+) -> Shown:  # fmt: skip
+    """The lists of all trips, (T, K) int32; see the module.
 
     Args:
         window: rewards, units and sellers; its chances are the truth that answers are drawn from, and are
@@ -139,21 +132,15 @@ def learn(
         plan: of the goal.
         trips: in their order.
         traits: of the market.
-        belief: before the first trip; stays as it is.
+        belief: before the first trip; each answer that comes moves it, in place.
         study: how to learn.
         k: places of a list.
-        real: answers are whether the shown item is in the trip's real basket, in place of draws.
-
-    Returns:
-        shown: (T, K) int32.
-        belief: after all answers that have come.
     """
     shown = np.empty((len(trips.shopper), k), np.int32)
-    after = Belief(belief.mean.copy(), belief.covariance.copy())
     drawn = study.credit == "drawn"
-    how = EXPLORE[study.explore], study.delay, study.seed, study.width, drawn, real
-    _learn(window, plan, trips, traits, after, how, shown)
-    return shown, after
+    how = EXPLORE[study.explore], study.delay, study.seed, study.width, drawn
+    _learn(window, plan, trips, traits, belief, how, shown)
+    return shown
 
 
 @njit(nogil=True)
@@ -225,16 +212,10 @@ def _update(belief, x, answer):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def _answer(window, trips, t, ids, real, answers):  # type: ignore[no-untyped-def]
-    basket = trips.bought[trips.starts[t] : trips.starts[t + 1]]
+def _answer(window, shopper, ids, answers):  # type: ignore[no-untyped-def]
     for k in range(len(ids)):
-        if ids[k] < 0:
-            answers[k] = 0.0
-        elif real:
-            answers[k] = 1.0 if (basket == ids[k]).any() else 0.0
-        else:
-            chance = window.chance[trips.shopper[t], ids[k]]
-            answers[k] = 1.0 if np.random.random() < chance else 0.0
+        if ids[k] >= 0:
+            answers[k] = 1.0 if np.random.random() < window.chance[shopper, ids[k]] else 0.0
 
 
 @njit(nogil=True)
@@ -253,7 +234,7 @@ def _heard(window, plan, trips, traits, belief, t, ids, answers, drawn, sums):  
 
 @njit(nogil=True)
 def _learn(window, plan, trips, traits, belief, how, shown):  # type: ignore[no-untyped-def]
-    explore, delay, seed, width, drawn, real = how
+    explore, delay, seed, width, drawn = how
     np.random.seed(seed)
     sellers, places, size = len(plan.targets), shown.shape[1], len(belief.mean)
     sums, nu, boost = np.zeros(sellers), np.zeros(sellers), np.zeros(sellers, np.float32)
@@ -275,7 +256,7 @@ def _learn(window, plan, trips, traits, belief, how, shown):  # type: ignore[no-
                  np.float32(width if explore == 1 else 0.0), chance)  # fmt: skip
         top(chance, worth, ids, best)
         shown[t] = ids
-        _answer(window, trips, t, ids, real, answers[t])
+        _answer(window, trips.shopper[t], ids, answers[t])
         if t >= delay:
             then = t - delay
             ids[:] = shown[then]

@@ -1,6 +1,6 @@
 """Trips served one after another, compiled: score, show the best, see the outcome, move the subsidies.
 
-    shown = serve(shop_window, plan, trips)              # (T, K) columns of items, best first
+    shown, subsidies = serve(window, plan, trips, 10)    # (T, K) columns of items, best first; (S,)
 
 Imported only where it is used, since numba takes a second.
 Sizes: H shoppers, I items, S sellers, T trips, K places.
@@ -72,40 +72,35 @@ def _worth(reward, unit, seller, boost, worth):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def _credit(window, plan, chance, ids, drawn, shares):  # type: ignore[no-untyped-def]
-    """Outcomes of a list as shares of the targets, (S,), expected ones or drawn."""
+def _credit(window, plan, chance, ids, shares):  # type: ignore[no-untyped-def]
+    """Expected outcomes of a list as shares of the targets, (S,)."""
     shares[:] = 0
     for j in ids:
         if j >= 0:
-            outcome = chance[j]
-            if drawn:
-                outcome = 1.0 if np.random.random() < outcome else 0.0
             s = window.seller[j]
-            shares[s] += outcome * window.unit[j] / plan.targets[s]
+            shares[s] += chance[j] * window.unit[j] / plan.targets[s]
 
 
 @njit(nogil=True)
-def _serve(window, plan, trips, shown, size, seed):  # type: ignore[no-untyped-def]
-    """size 0: `leader`; above: gradient steps of that size. seed below 0: expected outcomes."""
+def _serve(window, plan, trips, shown, size):  # type: ignore[no-untyped-def]
+    """size 0: `leader`; above: gradient steps of that size."""
     sellers, places = len(plan.targets), shown.shape[1]
     sums, shares = np.zeros(sellers), np.zeros(sellers)
     nu, mean, boost = np.zeros(sellers), np.zeros(sellers), np.zeros(sellers, np.float32)
     worth = np.empty(len(window.reward), np.float32)
     ids, best = np.empty(places, np.int32), np.empty(places, np.float32)
-    if seed >= 0:
-        np.random.seed(seed)  # the generator that compiled code has
     for t in range(len(trips)):
         if size == 0:
             _leader(plan, sums, float(t), nu)
         for s in range(sellers):
             boost[s] = nu[s] / plan.targets[s]
-            if 2 * t >= len(trips):
+            if t >= len(trips) // 2:
                 mean[s] += nu[s] / (len(trips) - len(trips) // 2)
         _worth(window.reward, window.unit, window.seller, boost, worth)
         chance = window.chance[trips[t]]
         top(chance, worth, ids, best)
         shown[t] = ids
-        _credit(window, plan, chance, ids, seed >= 0, shares)
+        _credit(window, plan, chance, ids, shares)
         sums += shares
         if size > 0:
             free = _best_shares(plan.kind, plan.strength, plan.targets, plan.caps, nu)
@@ -126,7 +121,7 @@ def _at(window, shoppers, boost, shown):  # type: ignore[no-untyped-def]
 
 
 def serve(
-    window: Window, plan: Plan, trips: Whole, k: int, *, size: float = 0.0, seed: int | None = None
+    window: Window, plan: Plan, trips: Whole, k: int, *, size: float = 0.0
 ) -> tuple[Shown, Floats]:
     """The lists of all trips, in their order, and the mean subsidies of their second half.
 
@@ -136,14 +131,13 @@ def serve(
         trips: (T,) int64 — the shopper of each trip, a row of `window.chance`.
         k: places of a list.
         size: 0 is `duals.leader`; above 0, projected gradient steps of this size.
-        seed: sellers are credited with outcomes drawn by it; None with expected ones.
 
     Returns:
         shown: (T, K) int32 — columns of items, best first.
         subsidies: (S,) float64.
     """
     shown = np.empty((len(trips), k), np.int32)
-    mean = _serve(window, plan, trips, shown, float(size), -1 if seed is None else seed)
+    mean = _serve(window, plan, trips, shown, float(size))
     return shown, mean
 
 

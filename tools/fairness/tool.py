@@ -61,11 +61,11 @@ class FairRanker:
     Args:
         goal: what is fair and what it may cost.
         targets: seller -> sales a trip that are fair, above 0. `REST` stands for all other sellers.
-        start: seller -> subsidy to begin with, from a forecast; None begins with equal ones.
+        start: seller -> subsidy to begin with, from a forecast, one of each; None begins with equal ones.
         ledger: file of what sellers got; None keeps it in memory.
 
     Raises:
-        SetupError: a target that is not above 0, or a ledger of other sellers.
+        SetupError: a target that is not above 0, or a start or a ledger of other sellers.
     """
 
     def __init__(
@@ -78,6 +78,12 @@ class FairRanker:
     ) -> None:
         self.goal = goal
         self.sellers = tuple(targets)
+        if start is not None and start.keys() != targets.keys():
+            others = sorted(start.keys() ^ targets.keys())
+            raise SetupError(
+                f"The start and the targets are of other sellers ({examples(others, 'seller')}); give "
+                "each seller both, a subsidy of 0 for none."
+            )
         begun = None if start is None else np.array([start[name] for name in self.sellers])
         self.plan = plan_of(goal, np.array(list(targets.values()), dtype=np.float64), begun)
         self.ledger = Ledger(ledger, self.sellers)

@@ -11,7 +11,7 @@ It takes a minute, so there is no state to go on from: the same call gives the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools import checkpoint
+from merchgraph.tools.checkpoint import Progress, quiet
 from merchgraph.tools.data.tables import Shop, local
 from merchgraph.tools.fairness.data import (
     Floats,
@@ -29,6 +30,7 @@ from merchgraph.tools.fairness.data import (
     Trips,
     Whole,
     market_of,
+    span_of,
     trips_of,
 )
 from merchgraph.tools.fairness.duals import Goal, plan_of
@@ -36,7 +38,6 @@ from merchgraph.tools.fairness.model import Purchase, features, fit, probabiliti
 
 COMMAND = "merchgraph train fairness"
 STAGES = 4
-Progress = Callable[[int, int, str], None]
 
 
 class Config(BaseModel):
@@ -88,10 +89,6 @@ class Start(NamedTuple):
     greedy: float
 
 
-def quiet(done: int, total: int, told: str) -> None:
-    """Tell nobody."""
-
-
 def train(
     store: Shop,
     config: Config,
@@ -111,7 +108,7 @@ def train(
 
     Raises:
         SetupError: the folder holds a model of other settings, or the log is too short.
-        DataError: the catalogue names no sellers.
+        DataError: the catalogue names no sellers, or the log no prices.
     """
     if (folder / checkpoint.WEIGHTS).exists():
         held, _ = checkpoint.load(folder, Config, COMMAND)
@@ -121,17 +118,11 @@ def train(
                 "name another folder by --out."
             )
     started = start_of(store, config, before=before, progress=progress)
-    tensors = {
-        **{name: getattr(started.purchase, name) for name in ("weights", "centre", "spread",
-                                                              "covariance")},
-        "intercept": np.array([started.purchase.intercept]),
-        "items": checkpoint.as_bytes(started.market.items),
+    tensors: checkpoint.Tensors = {
         "sellers": checkpoint.as_bytes(started.market.sellers),
-        "prices": started.market.prices,
-        "seller": started.market.seller,
         "targets": started.targets,
         "subsidies": started.subsidies,
-    }  # fmt: skip
+    }
     told = card(store, config, before, started.market, started.targets, started.greedy)
     checkpoint.save(folder, tensors, config, told)
     return started
@@ -156,9 +147,10 @@ def start_of(
 
     Raises:
         SetupError: the log is too short.
-        DataError: the catalogue names no sellers.
+        DataError: the catalogue names no sellers, or the log no prices.
     """
-    cut = local(before) if before else _end(store)
+    # nothing is cut off without `before`: the end is just after the last event
+    cut = local(before) if before else span_of(store)[1] + timedelta(microseconds=1)
     purchase = purchase_of(store, config, cut, progress)
     market = market_of(store, cut, Threshold(config.least_item, config.least_seller, sellers))
     lately = trips_of(store, market, cut - timedelta(weeks=config.weeks), cut)
@@ -251,12 +243,6 @@ def _examples(
     columns = np.concatenate([sure, rest])
     importance = np.concatenate([np.ones(len(sure)), np.full(len(rest), stands)])
     return features(market, shopper, columns), np.isin(columns, basket), importance
-
-
-def _end(store: Shop) -> datetime:
-    """Just after the last event."""
-    last: datetime = store.events.frame["time"].max()  # type: ignore[assignment]
-    return last + timedelta(microseconds=1)
 
 
 def card(

@@ -10,7 +10,7 @@ import pytest
 from merchgraph.runtime.errors import DataError, SetupError
 from merchgraph.tools.data.tables import Events, Shop
 from merchgraph.tools.fairness.data import REST, Threshold, market_of, trips_of
-from merchgraph.tools.fairness.learn import Study, Traits, cold, learn, learnt
+from merchgraph.tools.fairness.learn import Study, Traits, cold, learn
 from merchgraph.tools.fairness.loop import Window
 from merchgraph.tools.fairness.model import F, features, fit, probabilities, sigmoid
 from tests.tools.fairness.market_toy import FIRST, WEEKS, market_shop
@@ -72,6 +72,27 @@ def test_a_cut_before_all_purchases_is_refused() -> None:
         market_of(market_shop(), datetime(2020, 1, 1), LEAST)
 
 
+@pytest.mark.parametrize("price", [pl.lit(None, pl.Float64), pl.lit(0.0), None])
+def test_a_log_without_prices_is_refused(price: pl.Expr | None) -> None:
+    store = market_shop()
+    frame = store.events.frame.drop("price")
+    frame = frame if price is None else frame.with_columns(price=price)
+    with pytest.raises(DataError, match=r"no prices paid.* map its column of prices to `price`"):
+        market_of(Shop("toy", store.items, Events(frame)), CUT, LEAST)
+
+
+def test_sessions_of_one_name_are_as_many_as_their_shoppers() -> None:
+    store = market_shop()
+    numbered = store.events.frame.with_columns(session=pl.col("session").str.replace(r"u\d+/", ""))
+    other = Shop("other", store.items, Events(numbered))
+    assert numbered["session"].n_unique() < store.events.frame["session"].n_unique()
+    here, there = market_of(store, CUT, LEAST), market_of(other, CUT, LEAST)
+    np.testing.assert_array_equal(there.popularity, here.popularity)
+    np.testing.assert_array_equal(there.habits.trips, here.habits.trips)
+    mine, theirs = trips_of(store, here, CUT), trips_of(other, there, CUT)
+    assert len(theirs.shopper) == len(mine.shopper)
+
+
 def test_the_fit_finds_weights_that_made_the_answers() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(2, 3, (40_000, F))
@@ -95,7 +116,8 @@ def test_traits_give_the_chances_of_the_model() -> None:
     model = fit(x, bought, np.ones(len(x)), ridge=1.0)
     shoppers = np.arange(len(market.habits.shoppers))
     table = probabilities(model, market, shoppers)
-    traits, theta = Traits.of(market, model), learnt(model).mean.astype(np.float32)
+    traits = Traits.of(market, model)
+    theta = np.append(model.intercept, model.weights).astype(np.float32)
     chance, none = np.empty(len(market.items), np.float32), np.zeros((F + 1, F + 1), np.float32)
     for shopper in (0, 7):
         _chances(traits, shopper, theta, none, np.float32(0), chance)
@@ -121,11 +143,11 @@ def test_a_cold_ranker_learns_what_shoppers_buy(
     ones = np.ones(len(market.items), np.float32)
     window = Window(chance, ones, ones, market.seller)
     plan = plan_of(Goal(strength=0), np.ones(len(market.sellers)))
-    study = Study(explore, delay=5, width=0.3)
-    shown, after = learn(window, plan, trips, Traits.of(market, true), cold(4, len(ones)), study, 4)
+    study, belief = Study(explore, delay=5), cold(4, len(ones))
+    shown = learn(window, plan, trips, Traits.of(market, true), belief, study, 4)
     half = len(shown) // 2
     late = np.full(len(shown) - half, 1 / (len(shown) - half))
     _, reward = outcomes_of(window, trips.shopper[half:], shown[half:], len(plan.targets), late)
     best = np.sort(chance, axis=1)[:, -4:].sum(axis=1)[trips.shopper[half:]].mean()
     assert reward >= 0.95 * best
-    assert np.linalg.eigvalsh(after.covariance).min() > 0
+    assert np.linalg.eigvalsh(belief.covariance).min() > 0

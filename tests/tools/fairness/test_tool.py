@@ -45,6 +45,12 @@ def test_a_seller_that_falls_short_comes_forward() -> None:
     assert fair.rerank(*ASKED, k=1).items == ["c"]
 
 
+@pytest.mark.parametrize("start", [{"acme": 0.1}, {"acme": 0.1, "zeta": 0.0, "cora": 0.1}])
+def test_a_start_of_other_sellers_is_refused(start: dict[str, float]) -> None:
+    with pytest.raises(SetupError, match="start and the targets are of other sellers"):
+        FairRanker(Goal(), TARGETS, start=start)
+
+
 def test_a_loop_of_showing_and_observing_lifts_the_worst_share() -> None:
     shares = []
     for strength in (0.0, 1.0):
@@ -116,6 +122,8 @@ def test_training_keeps_what_the_ranker_loads(tmp_path: Path) -> None:
     fair = FairRanker.load(tmp_path / "m")
     assert fair.sellers == kept.market.sellers
     np.testing.assert_allclose(fair.plan.targets, kept.targets)
+    _, tensors = checkpoint.load(tmp_path / "m", Config, "")
+    assert set(tensors) == {"sellers", "targets", "subsidies"}
     assert sum(kept.targets) == pytest.approx(kept.greedy)
     assert "2312.03253" in (tmp_path / "m" / checkpoint.CARD).read_text()
     again = train(market_shop(), SMALL, tmp_path / "m", before=cut)
