@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
@@ -19,7 +19,6 @@ from merchgraph.prompts.load import fenced, listed, prompt
 from merchgraph.runtime.structured import ask
 
 Kind = Literal["offer options", "ask again", "rephrase", "hand over"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 MOST_OPTIONS = 5
 LINE = 300
 """Longest text of the exchange in a prompt, in characters."""

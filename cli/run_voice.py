@@ -27,6 +27,12 @@ HELD_S = 0.5
 BLIND = "·"
 FRAMES_A_SECOND = 20
 MARKS = {"fine": ("✓", "green"), "repair": ("▸", "red"), "unsure": ("?", "yellow")}
+UNTOLD = {"asked": "(a request)", "answered": "(an answer)"}
+"""What a stream is said to hold where nobody tells."""
+OF_A_STREAM = (
+    "--detector, --asked, --answered, --option and --at are of a stream; "
+    "name its CSV by --features."
+)
 OUTCOMES = {
     "fine": "nothing to repair",
     "repaired": "repaired: what came after was fine",
@@ -46,8 +52,8 @@ def voice(
     detector: Annotated[
         Path | None, typer.Option(help="Folder of the detector; that of merchgraph train without.")
     ] = None,
-    asked: Annotated[str, typer.Option(help="What the person asked.")] = "(a request)",
-    answered: Annotated[str, typer.Option(help="What the assistant answered.")] = "(an answer)",
+    asked: Annotated[str | None, typer.Option(help="What the person asked.")] = None,
+    answered: Annotated[str | None, typer.Option(help="What the assistant answered.")] = None,
     option: Annotated[
         list[str] | None, typer.Option(help="What else may have been meant. Repeatable.")
     ] = None,
@@ -64,11 +70,10 @@ def voice(
     console = Console(quiet=as_json)
     told = " over a built-in example" if features is None else f" over {features}"
     console.print(Text.assemble(("Voice repair", "bold"), plain(told)))
-    turn = {"asked": asked, "answered": answered, "options": option or [], "at": at}
-    if features is None and (detector or option or at):
-        raise SetupError(
-            "--detector, --option and --at are of a stream; name its CSV by --features."
-        )
+    said = {"asked": asked, "answered": answered, "options": option or None, "at": at or None}
+    turn = {name: value for name, value in said.items() if value is not None}
+    if features is None and (detector or turn):
+        raise SetupError(OF_A_STREAM)
     fields, given = _stream(features, detector, turn) if features else ({}, {})
     given |= {"model": model} if model else {}
     result = _run(fields, given | settings_of(pairs), record, console)
@@ -82,7 +87,9 @@ def _stream(
     features: Path, detector: Path | None, turn: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Request and settings of a stream."""
-    return {"features": str(features), "turns": [turn]}, {"detector": str(detector or _trained())}
+    return {"features": str(features), "turns": [UNTOLD | turn]}, {
+        "detector": str(detector or _trained())
+    }
 
 
 def _trained() -> Path:

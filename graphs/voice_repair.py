@@ -83,7 +83,7 @@ async def observe(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     if look is not None or not decisions or decisions[-1].action != "repair":
         return {"look": look}
     if waits(runtime) and len(turns) < MOST_TURNS:
-        came = next_turn(repairs[-1].line)
+        came = next_turn(repairs[-1].line, turns, features)
         if came is not None:
             turns = [*turns, came]
             look = following(turns, decisions, repairs, span, runtime.context)

@@ -104,12 +104,20 @@ class Request(BaseModel):
 
     @model_validator(mode="after")
     def _there_is_something_to_see(self) -> Request:
+        before = -1.0
         for number, turn in enumerate(self.turns):
             if turn.readings is None and turn.verdict is None and not self.features:
                 raise ValueError(
                     f"turns.{number} has neither readings nor a verdict; give it one, or name a CSV "
                     "as features"
                 )
+            if turn.readings is None and turn.verdict != "fine" and self.features:
+                if turn.at <= before:
+                    raise ValueError(
+                        f"turns.{number}.at is {turn.at:g} s, but an answer before it in the file began "
+                        f"at {before:g} s; give the seconds at which each began"
+                    )
+                before = turn.at
         return self
 
 

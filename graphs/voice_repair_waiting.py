@@ -13,7 +13,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
 from merchgraph.graphs.front import checked
-from merchgraph.graphs.voice_repair_state import Turn
+from merchgraph.graphs.voice_repair_state import Request, Turn
 from merchgraph.runtime.errors import SetupError
 
 
@@ -22,8 +22,14 @@ def waits(runtime: Runtime[Any]) -> bool:
     return runtime.execution_info is not None and runtime.execution_info.thread_id is not None
 
 
-def next_turn(line: str) -> Turn | None:
-    """The turn that came of a repair line; None if the answer is "", so that nothing came."""
+def next_turn(line: str, turns: Sequence[Turn], features: str) -> Turn | None:
+    """The turn that came of a repair line; None if the answer is "", so that nothing came.
+
+    Args:
+        line: what was said.
+        turns: the exchange so far; with the new turn it must be a request.
+        features: CSV of the request.
+    """
     fault = ""
     while True:
         came = interrupt({"wanted": "the next turn", "said": line, "fault": fault})
@@ -33,7 +39,9 @@ def next_turn(line: str) -> Turn | None:
             fault = f"A turn is an object with asked and answered, not {came!r:.80}."
             continue
         try:
-            return checked(Turn, came)
+            turn = checked(Turn, came)
+            checked(Request, {"turns": [*turns, turn], "features": features})
+            return turn
         except SetupError as error:
             fault = str(error)
 

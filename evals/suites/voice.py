@@ -48,8 +48,13 @@ class Params(BaseModel):
 
     limit: Annotated[int, Field(ge=1, le=100_000)] = 400
     """Dialogues of each system."""
-    aucs: tuple[Annotated[float, Field(ge=0.5, lt=1)], ...] = (0.6, 0.7, 0.8, 0.9)
-    """How much the faces tell."""
+    aucs: Annotated[tuple[Annotated[float, Field(ge=0.5, lt=1)], ...], Field(min_length=1)] = (
+        0.6,
+        0.7,
+        0.8,
+        0.9,
+    )
+    """How much the faces tell; the middle one says how many answers are doubted at random."""
     person: Person = Person()
     expressiveness: tuple[Annotated[float, Field(ge=0, le=10)], ...] = (1.0, 2.0)
     """Of made-up people that our own detector watches; it has learnt from others like them."""

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from merchgraph.evals.metrics.cuts import auc_of
 from merchgraph.graphs.voice_repair_state import Seen
 from merchgraph.tools.reactions.made import Made, made
 from merchgraph.tools.reactions.stream import Detector
@@ -72,12 +73,11 @@ class Watched(NamedTuple):
         return clips[int(place * len(clips))]
 
     def auc(self, until: float) -> float:
-        """How well the last p(error) before a moment tells the two apart; ties count half."""
-        after, before = (
-            np.array([_last(clip, until) for clip in clips]) for clips in (self.wrong, self.right)
-        )
-        apart = np.sign(after[:, None] - before[None, :])
-        return float((apart.mean() + 1) / 2)
+        """How well the last p(error) before a moment tells the two apart, of which both are there."""
+        after, before = ([_last(clip, until) for clip in clips] for clips in self)
+        found = auc_of(after, before)
+        assert found is not None
+        return found
 
 
 def watched(expressiveness: float, seed: int) -> Watched:

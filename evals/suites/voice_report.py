@@ -18,6 +18,7 @@ MEASURES = {
     "alone": "without a person",
     "needless": "needless repairs",
     "missed": "errors missed",
+    "repairs": "repairs",
     "turns": "turns",
     "person": "handed over",
     "cost": "cost",
@@ -29,9 +30,10 @@ LEAST_CELL = 17
 """Characters of an interval, which does not break in a terminal of 80."""
 LEGEND = (
     "A simulation with made-up people: every figure of their behaviour is our choice. Tasks completed, "
-    "by the assistant or a person; repairs of right answers, wrong answers that were not repaired, and "
-    "utterances of both sides, each per dialogue; cost is the ratio times errors missed plus needless "
-    "repairs. Means with 95 % bootstrap intervals over dialogues; differences are paired by dialogue."
+    "by the assistant or a person; repairs of right answers, wrong answers that were not repaired, all "
+    "repairs, and utterances of both sides, each per dialogue; cost is the ratio times errors missed "
+    "plus needless repairs. Means with 95 % bootstrap intervals over dialogues; differences are paired "
+    "by dialogue."
 )
 
 
@@ -93,7 +95,12 @@ class VoiceReport(BaseModel):
         from rich.text import Text
 
         minus = [f"{name} minus" for name in DIFFERENCES]
-        shown = ["done", "alone", "person"], ["needless", "missed", "cost"], ["turns"], minus
+        shown = (
+            ["done", "alone", "person"],
+            ["needless", "missed", "cost"],
+            ["repairs", "turns"],
+            minus,
+        )
         tables = [self._table(names) for names in shown]
         told = [Text(f"- {note}") for note in self.notes]
         costs = [Text(self._about_costs(), "bold"), self._cost_table()]

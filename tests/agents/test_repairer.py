@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from merchgraph.agents.repairer import KINDS, Exchange, Kind, Repairer
+from merchgraph.agents.repairer import Exchange, Kind, Repairer
 from merchgraph.runtime.errors import ModelReplyError
 from merchgraph.runtime.models import chat_model
 from merchgraph.runtime.scripted import Always, scripted
+from tests.graphs.voice_exchange import KINDS
 
 EXCHANGE = Exchange(
     "Set a timer for ten minutes",

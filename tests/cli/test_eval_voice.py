@@ -34,6 +34,7 @@ def test_json_has_every_number(typed: Command) -> None:
         ("--errors 1.5", "The setting person.errors is 1.5"),
         ("--ratio 0", "The setting cost_ratio is 0"),
         ("--set aucs=[0.3]", "The setting aucs.0 is 0.3"),
+        ("--set aucs=[]", "The setting aucs is []"),
         ("--set faces=2", "There is no setting 'faces'; there are limit, aucs, person"),
     ],
 )

@@ -125,6 +125,7 @@ def test_the_bounds_of_the_table_are_what_they_must_be(report: VoiceReport) -> N
     assert (never["needless"], truth["needless"], truth["missed"]) == (0, 0, 0)
     assert (always["missed"], never["person"]) == (0, 0)
     assert always["needless"] > 0.5
+    assert always["repairs"] > truth["repairs"] > never["repairs"] == 0
     assert truth["done"] >= never["done"]
     assert truth["cost"] == 0 < never["cost"]
     for row in report.rows:
@@ -162,6 +163,9 @@ def test_our_detector_watches_people_from_whom_it_has_not_learnt() -> None:
     found = watched(3.0, 0)
     assert (len(found.wrong), len(found.right)) == (32, 32)
     assert found.auc(4.0) > 0.65
+    one, two = ([Seen(time=1, p_error=p)] for p in (0.7, 0.4))
+    assert Watched([one, two], [two, two]).auc(4.0) == 0.75
+    assert Watched([one, two], [two, two]).auc(0.5) == 0.5
     assert found.draw(0.0, wrong=True) is found.wrong[0]
     assert found.draw(0.999, wrong=False) is found.right[-1]
 
@@ -192,7 +196,7 @@ def test_clips_cost_by_the_share_of_errors_and_not_by_how_many_there_are() -> No
 
 
 @pytest.mark.parametrize(
-    "given", [{"limit": 0}, {"aucs": (0.4,)}, {"aucs": (1.0,)}, {"person": {"errors": 0}},
+    "given", [{"limit": 0}, {"aucs": (0.4,)}, {"aucs": (1.0,)}, {"aucs": ()}, {"person": {"errors": 0}},
               {"person": {"stays": 2}}, {"cost_ratio": 0}, {"faces": 1}],
     ids=str,
 )  # fmt: skip

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merchgraph.agents.repairer import KINDS, Exchange, Kind
+from merchgraph.agents.repairer import Exchange, Kind
 from merchgraph.graphs.voice_repair_lines import ready, requirements, rules, speech_s, usable
-from tests.graphs.voice_exchange import ASKED, OPTIONS, WRONG
+from tests.graphs.voice_exchange import ASKED, KINDS, OPTIONS, WRONG
 
 EXCHANGE = Exchange(ASKED, WRONG, tuple(OPTIONS))
 

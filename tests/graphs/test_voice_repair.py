@@ -211,6 +211,7 @@ NO_TURNS: list[tuple[Any, str]] = [
     ({"asked": "x", "answered": ""}, "The setting answered is ''"),
     ("Well", "A turn is an object with asked and answered, not 'Well'"),
     (7, "not 7."),
+    ({"asked": "x", "answered": "y"}, "turns.1 has neither readings nor a verdict; give it one"),
 ]
 
 

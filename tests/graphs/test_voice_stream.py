@@ -7,9 +7,12 @@ from typing import Any, NoReturn, Self
 
 import pytest
 import zstandard
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
 
 from merchgraph.graphs import voice_repair, voice_repair_look
-from merchgraph.graphs.voice_repair import Context, Request, Result, Turn
+from merchgraph.graphs.front import checked
+from merchgraph.graphs.voice_repair import Context, Request, Result, Turn, build
 from merchgraph.runtime.errors import DataError, SetupError, ToolError
 from merchgraph.runtime.recording import recorded, replayed
 from merchgraph.tools.reactions.config import Config
@@ -73,6 +76,37 @@ def test_two_answers_of_one_stream_are_watched_each_at_its_time(tmp_path: Path) 
     found = run(file, *turns)
     assert (found.outcome, actions(found)) == ("repaired", ["repair", "fine"])
     assert kinds(found) == ["ask again"]
+
+
+@pytest.mark.parametrize("second", [{}, {"at": 1.9}, {"at": 2.0}, {"at": 1, "verdict": "wrong"}])
+def test_answers_of_a_stream_begin_one_after_the_other(
+    tmp_path: Path, second: dict[str, Any]
+) -> None:
+    given: list[dict[str, Any]] = [{"at": 2.0}, {"verdict": "fine"}, second]
+    turns = [{"asked": ASKED, "answered": WRONG} | told for told in given]
+    features = stream(tmp_path, *["0.1"] * 60)
+    said = (
+        r"turns.2.at is \d(\.9)? s, but an answer before it in the file began at 2 s; give the sec"
+    )
+    with pytest.raises(SetupError, match=said):
+        checked(Request, {"turns": turns, "features": features})
+    turns[2]["readings"] = []
+    assert len(checked(Request, {"turns": turns, "features": features}).turns) == 3
+
+
+async def test_in_a_thread_a_turn_of_the_stream_must_come_later(tmp_path: Path) -> None:
+    waiting = build().compile(checkpointer=InMemorySaver())
+    config: Any = {"configurable": {"thread_id": "1"}}
+    context = Context(model="none", detector="made")
+    turn = {"asked": ASKED, "answered": WRONG}
+    told: Any = {"turns": [turn], "features": stream(tmp_path, *["0.9"] * 20)}
+    state = await waiting.ainvoke(told, config, context=context)
+    assert state["__interrupt__"][0].value["wanted"] == "the next turn"
+    state = await waiting.ainvoke(Command(resume=turn), config, context=context)
+    (stop,) = state["__interrupt__"]
+    assert "turns.1.at is 0 s, but an answer before it" in stop.value["fault"]
+    state = await waiting.ainvoke(Command(resume=turn | {"at": 8}), config, context=context)
+    assert [one.at for one in state["checked"]] == [0, 8]
 
 
 def test_after_the_line_the_rest_of_the_stream_is_watched(tmp_path: Path) -> None:
@@ -181,7 +215,7 @@ def test_the_detector_that_is_trained_here_repairs_planted_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(voice_repair_look, "Detector", Detector)
-    told = Made(people=8, clips=8, expressiveness=4.0, seed=1)
+    told = Made(people=8, clips=8, expressiveness=6.0, seed=1)
     train(made(told)[0], Config(), tmp_path / "model")
     others, _ = made(told.model_copy(update={"people": 1, "seed": 2}))
     lines, turns, begin = [",".join(["time", *others.features])], [], 0.0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
+from merchgraph.agents.repairer import Kind
 from merchgraph.graphs import voice_repair
 from merchgraph.graphs.voice_repair import Context, Request, Result, Turn
 from merchgraph.graphs.voice_repair_state import Seen
@@ -12,6 +13,7 @@ from merchgraph.graphs.voice_repair_state import Seen
 ASKED = "Set a timer for ten minutes"
 WRONG = "Your timer is set for two minutes"
 RIGHT = "Your timer is set for ten minutes"
+KINDS: tuple[Kind, ...] = get_args(Kind)
 OPTIONS = ["a timer for ten minutes", "an alarm for ten"]
 
 

@@ -9,10 +9,10 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 
 from merchgraph.agents.refiner import Refiner
-from merchgraph.agents.repairer import KINDS, LONGEST, Exchange, Kind, Repairer
+from merchgraph.agents.repairer import LONGEST, Exchange, Kind, Repairer
 from merchgraph.graphs import voice_repair
 from merchgraph.graphs.voice_repair_lines import requirements, rules
-from tests.graphs.voice_exchange import ASKED, OPTIONS
+from tests.graphs.voice_exchange import ASKED, KINDS, OPTIONS
 from tests.snapshots.requests import requested
 
 EXCHANGE = Exchange(
