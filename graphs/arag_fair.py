@@ -33,12 +33,14 @@ class Fair(BaseModel):
     Attributes:
         ranking: item ids, best first; the first k were chosen, the others follow as before.
         outcomes: seller -> expected sales of its items among the first k, for `FairRanker.observe`.
+        lost: expected sales that the best k would have had beyond these; also for `observe`.
     """
 
     model_config = ConfigDict(frozen=True)
 
     ranking: list[str]
     outcomes: dict[str, float]
+    lost: float = 0.0
 
 
 class Good(NamedTuple):
@@ -93,7 +95,7 @@ def fair(
     found = ranker.rerank(items, [chance for _, chance in offered], prices, sellers, k)
     shown = set(found.items)
     rest = [item for item in ranking if item not in shown]
-    return Fair(ranking=[*found.items, *rest], outcomes=found.outcomes)
+    return Fair(ranking=[*found.items, *rest], outcomes=found.outcomes, lost=found.lost)
 
 
 def ranker_of(store: Shop, before: datetime | None, ledger: str | None) -> FairRanker:

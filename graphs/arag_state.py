@@ -196,6 +196,7 @@ class Result(BaseModel):
         ranking: every candidate once, best first.
         fallback: no candidate reached theta, and the best scores stood in.
         outcomes: with `fair`, expected sales by seller, for `FairRanker.observe` once the list is shown.
+        lost: with `fair`, expected sales that it cost; goes there, too.
         errors: the branches that failed and what the run did without.
     """
 
@@ -206,6 +207,7 @@ class Result(BaseModel):
     context: ContextSummary | None
     fallback: bool
     outcomes: dict[str, float] = Field(default_factory=dict)
+    lost: float = 0.0
     board: list[Message]
     errors: list[RunError]
     usage: Usage
@@ -283,6 +285,7 @@ def result(state: Mapping[str, Any], context: Context | None = None) -> Result:
         context=latest(board, ContextSummary),
         fallback=accepted.fallback,
         outcomes=fair.outcomes if fair else {},
+        lost=fair.lost if fair else 0.0,
         board=board,
         errors=state["errors"],
         usage=Usage.of(state["calls"]),

@@ -67,8 +67,9 @@ class Params(BaseModel):
     strengths: tuple[Annotated[float, Field(gt=0)], ...] = (
         0.03, 0.1, 0.2, 0.25, 0.28, 0.29, 0.3, 0.5, 1.0,
     )  # fmt: skip
-    afford: Annotated[float, Field(ge=0)] = 1.0
-    """Percent of GMV that the strength which earlier weeks choose may lose there."""
+    afford: Annotated[float, Field(gt=0, lt=100)] = 1.0
+    """Percent of GMV that fairness may cost: the budget of one system, which begins with the largest
+    strength that keeps to it on earlier weeks."""
     seeds: Annotated[int, Field(ge=1)] = 20
     learned_seeds: Annotated[int, Field(ge=0)] = 5
     """Orders in which outcomes are learned; 0 leaves that table out."""
@@ -155,6 +156,8 @@ def systems_of(
     goals = [Goal(strength=strength) for strength in params.strengths]
     goals += [Goal(fair="shortfall", strength=0.5), Goal(fair="even_shortfall", strength=0.5)]
     goals += [Goal(fair="proportional", strength=0.3)]
+    begin = steps.strength or min(params.strengths, default=HEADLINE)
+    goals += [Goal(strength=begin, budget=params.afford / 100)]
     found = [Played("greedy", "baseline", "most expected sales", lambda order: ground.greedy[order],
                     ordered=False)]  # fmt: skip
     for done, goal in enumerate(goals, start=1):
@@ -164,8 +167,13 @@ def systems_of(
 
 
 def _dual(ground: Ground, steps: Steps, goal: Goal) -> Played:
-    name = f"{goal.fair.replace('_', '-')} {goal.strength:g}"
-    about = "dual prices, begun on the forecast"
+    name, about = (
+        f"{goal.fair.replace('_', '-')} {goal.strength:g}",
+        "dual prices, begun on the forecast",
+    )
+    if goal.budget:
+        name = f"{goal.fair.replace('_', '-')} for {100 * goal.budget:g} %"
+        about = f"its strength follows a budget, from {goal.strength:g} on"
     return Played(name, "method", about, partial(played, ground, begun(ground, steps, goal)))
 
 

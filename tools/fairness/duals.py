@@ -35,6 +35,8 @@ EPSILON = 0.01
 MAX_MIN, SHORTFALL, PROPORTIONAL = 0, 1, 2
 KINDS = {"max_min": MAX_MIN, "shortfall": SHORTFALL, "even_shortfall": SHORTFALL,
          "proportional": PROPORTIONAL}  # fmt: skip
+MOST_SPARE = 10.0
+"""Log of the most that a budget changes the strength by; else one without effect would overflow."""
 HALVINGS = 60
 """Of an interval, until a double has no more bits to tell."""
 
@@ -57,6 +59,14 @@ class Goal(BaseModel):
             description="Reward a trip that perfect fairness is worth; 0 ranks by reward alone.",
         ),
     ] = 0.3
+    budget: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            lt=1,
+            description="Share of the reward that may be lost; the strength then follows it.",
+        ),
+    ] = None
     pace: Annotated[
         float,
         Field(
@@ -77,6 +87,7 @@ class Plan(NamedTuple):
         targets: (S,) rho, outcome a trip, above 0.
         caps: (S,) the greatest subsidy of each seller; for max_min of all together.
         step: pace / sqrt(horizon).
+        budget: share of the reward that may be lost; 0 where the strength stays as it is.
         lead: (S + 1,) log of the weights that max_min begins with, the last that of no subsidy; the
             others read no lead.
     """
@@ -86,6 +97,7 @@ class Plan(NamedTuple):
     targets: Floats
     caps: Floats
     step: float
+    budget: float
     lead: Floats
 
 
@@ -117,7 +129,8 @@ def plan_of(goal: Goal, targets: Floats, start: Floats | None = None, *, keep: f
     if start is not None and strength > 0:
         shares = np.append(start, max(0.0, strength - start.sum())) / strength
         lead = np.log(keep * shares / shares.sum() + (1 - keep) / len(lead))
-    return Plan(kind, strength, targets, caps, goal.pace / np.sqrt(goal.horizon), lead)
+    step = goal.pace / np.sqrt(goal.horizon)
+    return Plan(kind, strength, targets, caps, step, goal.budget or 0.0, lead)
 
 
 def fairness(plan: Plan, outcomes: Floats) -> float:
@@ -226,3 +239,21 @@ def leader(plan: Plan, sums: Floats, trips: float, subsidies: Floats) -> None:
         for s in range(n):
             share = (sums[s] + 1) / (trips + 1)
             subsidies[s] = plan.strength * plan.targets[s] / (EPSILON + share)
+
+
+def affordable(plan: Plan, whole: float, lost: float, trips: float) -> float:
+    """What the strength is multiplied by so that the loss ends at the budget.
+
+    max R with a loss of at most budget * whole has a Lagrangian of our form, whose strength is the
+    inverse of the budget's multiplier. This is Hedge on that multiplier, with the step of the subsidies.
+
+    Args:
+        plan: of the goal.
+        whole: reward of the trips so far, had their lists been the best ones.
+        lost: how much of it the subsidies cost.
+        trips: how many.
+    """
+    if plan.budget == 0 or whole <= 0:
+        return 1.0
+    spare = plan.step * trips * (1 - lost / (plan.budget * whole))
+    return float(np.exp(min(max(spare, -MOST_SPARE), MOST_SPARE)))

@@ -20,6 +20,7 @@ from merchgraph.tools.fairness.duals import Plan
 
 Shown = NDArray[np.int32]
 _leader = njit(nogil=True)(duals.leader)
+_affordable = njit(nogil=True)(duals.affordable)
 _best_shares = njit(nogil=True)(duals.best_shares)
 _project = njit(nogil=True)(duals.project)
 
@@ -82,6 +83,16 @@ def _credit(window, plan, chance, ids, shares):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
+def _earned(window, chance, ids):  # type: ignore[no-untyped-def]
+    """Expected reward of a list."""
+    total = 0.0
+    for j in ids:
+        if j >= 0:
+            total += chance[j] * window.reward[j]
+    return total
+
+
+@njit(nogil=True)
 def _serve(window, plan, trips, shown, size):  # type: ignore[no-untyped-def]
     """size 0: `leader`; above: gradient steps of that size."""
     sellers, places = len(plan.targets), shown.shape[1]
@@ -89,17 +100,25 @@ def _serve(window, plan, trips, shown, size):  # type: ignore[no-untyped-def]
     nu, mean, boost = np.zeros(sellers), np.zeros(sellers), np.zeros(sellers, np.float32)
     worth = np.empty(len(window.reward), np.float32)
     ids, best = np.empty(places, np.int32), np.empty(places, np.float32)
+    whole, lost = 0.0, 0.0
     for t in range(len(trips)):
         if size == 0:
             _leader(plan, sums, float(t), nu)
+            nu *= _affordable(plan, whole, lost, float(t))
         for s in range(sellers):
             boost[s] = nu[s] / plan.targets[s]
             if t >= len(trips) // 2:
                 mean[s] += nu[s] / (len(trips) - len(trips) // 2)
         _worth(window.reward, window.unit, window.seller, boost, worth)
         chance = window.chance[trips[t]]
+        if plan.budget > 0:  # else nobody reads it, and it would take as long as the list itself
+            top(chance, window.reward, ids, best)
+            whole += best.sum()
+            lost += best.sum()
         top(chance, worth, ids, best)
         shown[t] = ids
+        if plan.budget > 0:
+            lost -= _earned(window, chance, ids)
         _credit(window, plan, chance, ids, shares)
         sums += shares
         if size > 0:
@@ -130,7 +149,7 @@ def serve(
         plan: of the goal.
         trips: (T,) int64 — the shopper of each trip, a row of `window.chance`.
         k: places of a list.
-        size: 0 is `duals.leader`; above 0, projected gradient steps of this size.
+        size: 0 is `duals.leader`; above 0, projected gradient steps of this size, which know no budget.
 
     Returns:
         shown: (T, K) int32 — columns of items, best first.

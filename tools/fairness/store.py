@@ -1,8 +1,8 @@
 """What sellers got so far, on disk: a file of lines, only ever appended to, that survives a crash.
 
     with Ledger("fair.jsonl", ["acme", "zeta"]) as ledger:
-        ledger.add("trip 1", {"acme": 2.5})   # on disk before it returns; told twice, counts once
-        ledger.sums, ledger.trips
+        ledger.add("trip 1", {"acme": 2.5}, lost=0.1)  # on disk when it returns; told twice, counts once
+        ledger.sums, ledger.lost, ledger.trips
 
 The first line names the sellers, each other line is a trip's outcomes; each begins with the CRC-32 of the
 rest. A last line that was not written whole is taken off when the file is opened, and said in `problems`.
@@ -31,6 +31,7 @@ class Ledger:
 
     Attributes:
         sums: seller -> outcome over all trips.
+        lost: sales that fairness cost over all trips.
         trips: how many were told.
         problems: what was lost when the file was opened, a sentence each.
 
@@ -42,8 +43,9 @@ class Ledger:
     def __init__(self, path: str | Path | None, sellers: Sequence[str]) -> None:
         self.path = None if path is None else Path(path)
         self.sums = dict.fromkeys(sellers, 0.0)
+        self.lost = 0.0
         self.problems: list[str] = []
-        self._told: dict[str, dict[str, float]] = {}
+        self._told: dict[str, tuple[dict[str, float], float]] = {}
         self._lock = Lock()
         self._journal = None if self.path is None else Journal(self.path, Words("ledger", "trip"))
         if self._journal is not None:
@@ -59,12 +61,13 @@ class Ledger:
         """Trips that were told."""
         return len(self._told)
 
-    def add(self, trip: str, outcomes: Mapping[str, float]) -> bool:
+    def add(self, trip: str, outcomes: Mapping[str, float], lost: float = 0.0) -> bool:
         """Note what sellers got of a trip; a trip without outcomes counts, too.
 
         Args:
             trip: its id.
             outcomes: seller -> outcome, 0 or more.
+            lost: what fairness cost, 0 or more.
 
         Returns:
             whether this was new; False for a trip that had been told.
@@ -74,24 +77,24 @@ class Ledger:
                 of a known trip, or the file cannot be written.
         """
         given = {seller: float(outcome) for seller, outcome in outcomes.items()}
-        self._check(given)
+        self._check(given, float(lost))
         with self._lock:
             if (told := self._told.get(trip)) is not None:
-                if told != given:
+                if told != (given, lost):
                     raise SetupError(
-                        f"The trip {trip!r} was told as {told} and now as {given}; give each trip its "
-                        "own id."
+                        f"The trip {trip!r} was told as {told[0]} at a loss of {told[1]:g} and now as "
+                        f"{given} at {lost:g}; give each trip its own id."
                     )
                 return False
             if self._journal is not None:
-                self._journal.append({"trip": trip, "outcomes": given})
-            self._count(trip, given)
+                self._journal.append({"trip": trip, "outcomes": given, "lost": float(lost)})
+            self._count(trip, given, float(lost))
             return True
 
-    def snapshot(self) -> tuple[dict[str, float], int]:
-        """Sums and trips of one moment."""
+    def snapshot(self) -> tuple[dict[str, float], float, int]:
+        """Sums, loss and trips of one moment."""
         with self._lock:
-            return dict(self.sums), self.trips
+            return dict(self.sums), self.lost, self.trips
 
     def close(self) -> None:
         """Let another process have the file; a second time does nothing."""
@@ -105,7 +108,9 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _check(self, given: Mapping[str, float]) -> None:
+    def _check(self, given: Mapping[str, float], lost: float) -> None:
+        if not (math.isfinite(lost) and lost >= 0):
+            raise SetupError(f"What was lost is a number of 0 or more, not {lost}.")
         for seller, outcome in given.items():
             if seller not in self.sums:
                 raise SetupError(
@@ -117,8 +122,9 @@ class Ledger:
                     f"An outcome is a number of 0 or more, not {outcome} of {seller!r}."
                 )
 
-    def _count(self, trip: str, given: dict[str, float]) -> None:
-        self._told[trip] = given
+    def _count(self, trip: str, given: dict[str, float], lost: float) -> None:
+        self._told[trip] = given, lost
+        self.lost += lost
         for seller, outcome in given.items():
             self.sums[seller] += outcome
 
@@ -138,5 +144,5 @@ class Ledger:
                 "path."
             )
         for line in lines:
-            self._count(line["trip"], line["outcomes"])
+            self._count(line["trip"], line["outcomes"], line.get("lost", 0.0))
         journal.mend()

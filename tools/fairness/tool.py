@@ -2,11 +2,12 @@
 
     ranker = FairRanker.load(home("fairness", "complete_journey"), ledger="fair.jsonl")
     found = ranker.rerank(items, chances, prices, sellers, k=10)
-    ranker.observe("trip 17", found.outcomes)        # or, later, what was really bought
+    ranker.observe("trip 17", found.outcomes, found.lost)    # or, later, what was really bought
 
 An item is worth chance * price * (1 + subsidy of its seller / target). The subsidies follow what sellers
-got so far, which `observe` tells and the ledger keeps; nothing else changes them, so that answers may
-come late and in any order. It re-ranks what others scored, and is no recommender of its own.
+got so far and, with a budget, what that cost, which `observe` tells and the ledger keeps; nothing else
+changes them, so that answers may come late and in any order. It re-ranks what others scored, and is no
+recommender of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from merchgraph.runtime.errors import SetupError
 from merchgraph.tools import checkpoint
 from merchgraph.tools.data.checks import examples
 from merchgraph.tools.fairness.data import REST, Floats
-from merchgraph.tools.fairness.duals import Goal, leader, plan_of
+from merchgraph.tools.fairness.duals import Goal, affordable, leader, plan_of
 from merchgraph.tools.fairness.store import Ledger
 from merchgraph.tools.fairness.train import COMMAND, Config
 
@@ -38,11 +39,13 @@ class Reranked(NamedTuple):
         items: ids.
         scores: expected sales and the subsidy, as they were ranked.
         outcomes: seller -> expected sales of its items in the list, as `observe` takes them.
+        lost: expected sales that the best list without subsidies would have had beyond these.
     """
 
     items: list[str]
     scores: list[float]
     outcomes: dict[str, float]
+    lost: float
 
 
 class Candidates(BaseModel):
@@ -153,15 +156,16 @@ class FairRanker:
         for place, sold in zip(places[best].tolist(), sales[best].tolist(), strict=True):
             name = self.sellers[place]
             outcomes[name] = outcomes.get(name, 0.0) + sold
-        return Reranked([items[n] for n in best], scores[best].tolist(), outcomes)
+        lost = float(np.sort(sales)[::-1][:k].sum() - sales[best].sum())
+        return Reranked([items[n] for n in best], scores[best].tolist(), outcomes, max(0.0, lost))
 
-    def observe(self, trip: str, outcomes: Mapping[str, float]) -> bool:
+    def observe(self, trip: str, outcomes: Mapping[str, float], lost: float = 0.0) -> bool:
         """Note what sellers got of a list that was shown; see `Ledger.add`.
 
         Expected outcomes steady the subsidies; real purchases of small sellers are so rare that each one
         sways them.
         """
-        return self.ledger.add(trip, outcomes)
+        return self.ledger.add(trip, outcomes, lost)
 
     def as_tool(self) -> BaseTool:
         """A LangChain tool over `rerank`; it shows, and observes nothing."""
@@ -182,9 +186,10 @@ class FairRanker:
         found = np.zeros(len(self.sellers))
         if self.goal.strength == 0:
             return found
-        sums, trips = self.ledger.snapshot()
-        shares = np.array([sums[seller] for seller in self.sellers]) / self.plan.targets
-        leader(self.plan, shares, float(trips), found)
+        sums, lost, trips = self.ledger.snapshot()
+        got = np.array([sums[seller] for seller in self.sellers])
+        leader(self.plan, got / self.plan.targets, float(trips), found)
+        found *= affordable(self.plan, float(got.sum()) + lost, lost, float(trips))
         boost: Floats = found / self.plan.targets
         return boost
 

@@ -73,6 +73,26 @@ def test_max_min_lifts_the_worst_seller() -> None:
     assert worst[0] + 0.05 < worst[1] < worst[2]
 
 
+@pytest.mark.parametrize("begin", [0.05, 0.2, 1.0])
+def test_a_budget_buys_as_much_as_the_best_strength_of_that_cost(begin: float) -> None:
+    window = toy_window()
+    trips = trips_of_toy(window, 5_000)
+    targets = equal_targets(window, trips)
+    goal, weights = Goal(strength=begin, budget=0.03, horizon=len(trips)), even(trips)
+
+    def ends(goal: Goal) -> tuple[float, float]:
+        shown, _ = serve(window, plan_of(goal, targets), trips, K)
+        outcomes, reward = outcomes_of(window, trips, shown, len(targets), weights)
+        return reward, float((outcomes / targets).min())
+
+    (free, _), (reward, worst) = ends(Goal(strength=0)), ends(goal)
+    assert 1 - reward / free == pytest.approx(0.03, rel=0.1)
+    fixed = [
+        ends(goal.model_copy(update={"strength": s, "budget": None})) for s in (0.05, 0.1, 0.2)
+    ]
+    assert worst > 0.97 * np.interp(reward, *zip(*sorted(fixed), strict=True))
+
+
 def test_any_dual_value_bounds_the_optimum() -> None:
     window = toy_window()
     plan = plan_of(Goal(strength=0.3), np.full(6, 0.2))

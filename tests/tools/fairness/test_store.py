@@ -14,14 +14,14 @@ SELLERS = ["acme", "zeta"]
 def filled(path: Path) -> bytes:
     with Ledger(path, SELLERS) as ledger:
         ledger.add("one", {"acme": 2.5})
-        ledger.add("two", {"acme": 1.0, "zeta": 4.0})
+        ledger.add("two", {"acme": 1.0, "zeta": 4.0}, lost=0.5)
     return path.read_bytes()
 
 
 def test_what_was_told_is_there_after_a_restart(tmp_path: Path) -> None:
     filled(tmp_path / "folder" / "fair.jsonl")
     with Ledger(tmp_path / "folder" / "fair.jsonl", SELLERS) as again:
-        assert again.snapshot() == ({"acme": 3.5, "zeta": 4.0}, 2)
+        assert again.snapshot() == ({"acme": 3.5, "zeta": 4.0}, 0.5, 2)
         assert again.problems == []
 
 
@@ -29,9 +29,11 @@ def test_a_trip_told_twice_counts_once(tmp_path: Path) -> None:
     with Ledger(tmp_path / "fair.jsonl", SELLERS) as ledger:
         assert ledger.add("one", {"acme": 2.5})
         assert not ledger.add("one", {"acme": 2.5})
-        assert ledger.snapshot() == ({"acme": 2.5, "zeta": 0.0}, 1)
+        assert ledger.snapshot() == ({"acme": 2.5, "zeta": 0.0}, 0, 1)
         with pytest.raises(SetupError, match="its own id"):
             ledger.add("one", {"acme": 3})
+        with pytest.raises(SetupError, match=r"at a loss of 0 and now as .* at 1; give"):
+            ledger.add("one", {"acme": 2.5}, lost=1)
 
 
 def test_a_crash_at_any_byte_loses_the_last_trip_at_most(tmp_path: Path) -> None:
@@ -46,7 +48,7 @@ def test_a_crash_at_any_byte_loses_the_last_trip_at_most(tmp_path: Path) -> None
             torn = cut not in ends and cut + 1 not in ends
             assert bool(ledger.problems) == (lines > 0 and torn)
             ledger.add("one", {"acme": 2.5})
-            ledger.add("two", {"acme": 1.0, "zeta": 4.0})
+            ledger.add("two", {"acme": 1.0, "zeta": 4.0}, lost=0.5)
         assert path.read_bytes() == whole
 
 
@@ -85,6 +87,8 @@ def test_outcomes_that_cannot_be_are_refused(outcomes: dict[str, float], told: s
     ledger = Ledger(None, SELLERS)
     with pytest.raises(SetupError, match=told):
         ledger.add("one", outcomes)
+    with pytest.raises(SetupError, match="What was lost is a number of 0 or more, not -1"):
+        ledger.add("one", {}, lost=-1)
     assert ledger.trips == 0
 
 
@@ -109,4 +113,4 @@ def test_threads_lose_nothing() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert ledger.snapshot() == ({"acme": 800.0, "zeta": 0.0}, 800)
+    assert ledger.snapshot() == ({"acme": 800.0, "zeta": 0.0}, 0, 800)

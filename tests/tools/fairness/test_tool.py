@@ -28,6 +28,7 @@ def test_strength_0_ranks_by_expected_sales() -> None:
     assert found.items == ["a", "b"]
     assert found.scores == pytest.approx([1.0, 0.8])
     assert found.outcomes == pytest.approx({"acme": 1.8})
+    assert found.lost == 0
 
 
 def test_a_seller_that_falls_short_comes_forward() -> None:
@@ -57,10 +58,21 @@ def test_a_loop_of_showing_and_observing_lifts_the_worst_share() -> None:
         fair = ranker(strength)
         for trip in range(400):
             fair.observe(f"{trip}", fair.rerank(*ASKED, k=1).outcomes)
-        sums, trips = fair.ledger.snapshot()
+        sums, _, trips = fair.ledger.snapshot()
         shares.append(min(sums[seller] / trips / TARGETS[seller] for seller in TARGETS))
     assert shares[0] == 0
     assert shares[1] > 0.4
+
+
+def test_a_budget_is_spent_and_no_more() -> None:
+    for begin in (0.02, 0.5, 5.0):
+        fair = FairRanker(Goal(strength=begin, budget=0.1, horizon=2_000, pace=3), TARGETS)
+        best = 0.0
+        for trip in range(2_000):
+            found = fair.rerank(*ASKED, k=1)
+            best += sum(found.outcomes.values()) + found.lost
+            fair.observe(f"{trip}", found.outcomes, found.lost)
+        assert 0.07 < fair.ledger.lost / best < 0.11
 
 
 def test_a_restart_goes_on_where_it_stood(tmp_path: Path) -> None:
