@@ -18,7 +18,10 @@ from merchgraph.evals.replay import replay_file
 from merchgraph.runtime.trace_file import read
 
 ROOT = Path(__file__).resolve().parents[2]
-TRACES = sorted((ROOT / "evals" / "traces").rglob("*.jsonl.zst"))
+FOLDER = ROOT / "evals" / "traces"
+DIALOGUE = FOLDER / "voice" / "embedded-smollm2-135m.jsonl.zst"
+"""A run of the voice graph; the others are evaluations."""
+TRACES = sorted(path for path in FOLDER.rglob("*.jsonl.zst") if path != DIALOGUE)
 LARGEST = {"arag": 3_000_000}
 """Bytes that the traces of a suite may take together, where it is not 2 MB."""
 PER_CALL = {"lens": 2_100}
@@ -60,3 +63,12 @@ def test_a_committed_trace_is_whole_and_small(path: Path) -> None:
     assert path.stat().st_size < PER_CALL.get(path.parent.name, 2_000) * calls
     errors: dict[str, Any] = {run.id: run.end.error for run in trace.runs.values() if run.end.error}
     assert errors == {}
+
+
+async def test_the_committed_dialogue_replays() -> None:
+    found = await replay_file(DIALOGUE)
+    assert (found.differences, found.problems, found.prompts) == ([], [], [])
+    (run,) = read(DIALOGUE).runs.values()
+    assert len(run.calls) == 2
+    assert [repair["kind"] for repair in run.end.output["repairs"]] == ["ask again"]
+    assert [one["action"] for one in run.end.output["decisions"]] == ["repair", "fine"]
