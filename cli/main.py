@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from merchgraph.cli import data, doctor, evaluate, prepare, replay, run, studio, trace, train
+from merchgraph.cli import batch, data, doctor, evaluate, prepare, replay, run, studio, trace, train
 from merchgraph.cli.plain import plain
 from merchgraph.runtime.errors import MerchgraphError
 from merchgraph.runtime.log import configure
@@ -32,6 +32,7 @@ app.command("prepare")(prepare.prepare)
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(train.app, name="train")
 app.add_typer(data.app, name="data")
+app.command("batch")(batch.batch)
 app.command("replay")(replay.replay)
 app.add_typer(trace.app, name="trace")
 app.command("studio")(studio.studio)

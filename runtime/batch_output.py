@@ -1,0 +1,243 @@
+"""Where a batch puts its rows: shards that appear in one step, and journals of the rows between.
+
+    out/_manifest.json              what is run over what; another batch is refused
+    out/rows-000000000.parquet      a finished shard, named by its first row
+    out/.rows-000001000.jsonl       the finished rows of a shard that is under way
+
+A shard is there whole or not at all. A row counts once: a journal's last line of a row wins, a shard wins
+over its journal. A kill between any two steps leaves a folder from which `--resume` goes on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from merchgraph.runtime.batch_columns import Cells, frame
+from merchgraph.runtime.errors import DataError, SetupError
+from merchgraph.runtime.files import put
+
+MANIFEST = "_manifest.json"
+LOCK = ".lock"
+VERSION = 1
+Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The output of one batch.
+
+    Attributes:
+        size: rows of a shard.
+        count: rows of the input.
+    """
+
+    path: Path
+    size: int
+    count: int
+
+    @contextmanager
+    def opened(self, manifest: Manifest, *, resume: bool) -> Iterator[None]:
+        """Hold the folder for this batch and no other; what a kill left half done is swept away.
+
+        Raises:
+            SetupError: it cannot be written, another process holds it, or it holds another batch.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise SetupError(
+                    f"Another batch writes into {str(self.path)!r}; wait for it."
+                ) from error
+            self._begin(dict(manifest) | {"version": VERSION, "shard_size": self.size}, resume)
+            yield
+        finally:
+            os.close(lock)
+
+    def _begin(self, manifest: Manifest, resume: bool) -> None:
+        file = self.path / MANIFEST
+        found = sorted(one.name for one in self.path.iterdir() if not one.name.startswith("."))
+        if MANIFEST in found:
+            if not resume:
+                raise SetupError(
+                    f"The folder {str(self.path)!r} holds a batch; --resume goes on with it, or name "
+                    "another folder."
+                )
+            _same(self.path, _read(file), manifest)
+        elif found:
+            raise SetupError(
+                f"The folder {str(self.path)!r} holds {found[0]!r} and no batch; name an empty or "
+                "a new one."
+            )
+        try:
+            for half in self.path.glob(".*.parquet.*"):
+                half.unlink()
+            if MANIFEST not in found:
+                put(file, json.dumps(manifest, indent=2).encode())
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> SetupError:
+        return SetupError(
+            f"The folder {str(self.path)!r} cannot be written: {error.strerror}; make room, or name "
+            "another."
+        )
+
+    def shard(self, number: int, columns: Mapping[str, pl.DataType]) -> Shard:
+        """One shard, as far as it was finished before."""
+        first = number * self.size
+        return Shard(self, first, min(self.size, self.count - first), columns)
+
+
+def _same(folder: Path, was: Manifest, now: Manifest) -> None:
+    """Raise where a batch is another one than before."""
+    for name in now:
+        before, after = was.get(name), now[name]
+        if before == after:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            name, before, after = next(
+                (f"{name}.{key}", before.get(key), after.get(key))
+                for key in before.keys() | after.keys()
+                if before.get(key) != after.get(key)
+            )
+        raise SetupError(
+            f"The folder {str(folder)!r} holds another batch: {name} is {before!r:.80} there and "
+            f"{after!r:.80} here; run it as it was, or name another folder."
+        )
+
+
+def _read(file: Path) -> Manifest:
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DataError(f"The manifest {str(file)!r} cannot be read: {error}.") from error
+    if not isinstance(found, dict):
+        raise DataError(f"The manifest {str(file)!r} is no object; name another folder.")
+    return found
+
+
+class Shard:
+    """The rows of one piece on their way out.
+
+    Attributes:
+        first: number of its first row.
+        rows: finished rows by number, also those of an earlier sitting.
+        whole: it was finished before, without an error.
+    """
+
+    def __init__(
+        self, folder: Folder, first: int, count: int, columns: Mapping[str, pl.DataType]
+    ) -> None:
+        self.folder, self.first, self.count, self.columns = folder, first, count, columns
+        name = f"rows-{first:09d}"
+        self.file = folder.path / f"{name}.parquet"
+        self.journal = folder.path / f".{name}.jsonl"
+        self.rows: dict[int, Cells] = {}
+        self.whole = False
+
+    def load(self) -> Shard:
+        """Read what an earlier sitting finished; rows that failed then count as unfinished.
+
+        Raises:
+            DataError: the shard's file is not what a batch wrote.
+        """
+        if self.file.exists():
+            self.whole = self._read(["row", "error"])["error"].null_count() == self.count
+            if self.whole:
+                self.journal.unlink(missing_ok=True)
+                return self
+            rows = self._read(list(self.columns)).filter(pl.col("error").is_null())
+            self.rows = {row["row"]: row for row in rows.iter_rows(named=True)}
+        for row in self._noted():
+            if row["error"] is None:
+                self.rows.setdefault(row["row"], row)
+        return self
+
+    def _read(self, columns: list[str]) -> pl.DataFrame:
+        try:
+            found = pl.read_parquet(self.file, columns=columns)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise DataError(
+                f"The shard {str(self.file)!r} cannot be read: {str(error).splitlines()[0]:.200}; "
+                "delete it, and --resume makes it anew."
+            ) from error
+        numbers = found["row"].to_list()
+        if numbers != list(range(self.first, self.first + self.count)):
+            raise DataError(
+                f"The shard {str(self.file)!r} holds other rows than {self.first} to "
+                f"{self.first + self.count - 1}; delete it, and --resume makes it anew."
+            )
+        return found
+
+    def _noted(self) -> Iterator[Cells]:
+        """The rows of the journal; a line that a kill cut is taken off it."""
+        try:
+            data = self.journal.read_bytes()
+        except FileNotFoundError:
+            return
+        if not data.endswith(b"\n"):
+            os.truncate(self.journal, data.rfind(b"\n") + 1)
+        for line in data[: data.rfind(b"\n") + 1].splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue  # torn by a power cut; its row is run again
+            if isinstance(row, dict) and row.keys() == self.columns.keys():
+                yield row
+
+    @cached_property
+    def _open(self) -> int:
+        return os.open(self.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+    def note(self, row: Cells) -> None:
+        """Keep a finished row.
+
+        Raises:
+            SetupError: the disk does not take it.
+        """
+        line = json.dumps(row).encode() + b"\n"
+        try:
+            while line:
+                line = line[os.write(self._open, line) :]
+        except OSError as error:
+            raise self.folder._unwritable(error) from error
+        self.rows[row["row"]] = row
+
+    def finish(self) -> None:
+        """Put the shard in place of its journal, once every row is there.
+
+        Raises:
+            SetupError: the disk does not take it.
+        """
+        table = frame([self.rows[number] for number in sorted(self.rows)], self.columns)
+        assert len(table) == self.count, "a shard is finished when all of its rows are"
+        buffer = io.BytesIO()
+        table.write_parquet(buffer)
+        try:
+            put(self.file, buffer.getvalue())
+            self.close()
+            self.journal.unlink(missing_ok=True)
+        except OSError as error:
+            raise self.folder._unwritable(error) from error
+
+    def close(self) -> None:
+        """Let go of the journal; a second time does nothing."""
+        if "_open" in self.__dict__:
+            os.close(self.__dict__.pop("_open"))
