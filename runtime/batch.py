@@ -125,14 +125,9 @@ def silent(tally: Tally) -> None:
 
 @dataclass
 class Worker:
-    """Runs the rows of shards, `concurrency` at once over all of them; one per process.
-
-    Attributes:
-        tell: called with what each finished row adds.
-    """
+    """Runs the rows of shards, `concurrency` at once over all of them; one per process."""
 
     job: Job
-    tell: Tell = silent
     _alike: list[str] = field(default_factory=list)
     _broken: MerchgraphError | None = None
 
@@ -141,8 +136,12 @@ class Worker:
         self.columns = columns_of(self.answer.kind)
         self.slots = asyncio.Semaphore(self.job.concurrency)
 
-    async def shard(self, number: int) -> asyncio.Task[None]:
+    async def shard(self, number: int, tell: Tell) -> asyncio.Task[None]:
         """Begin all rows of a shard that are not done; returns when the last one has a slot.
+
+        Args:
+            number: of the shard.
+            tell: called with what each finished row adds.
 
         Returns:
             the task that ends when the shard's file is in place.
@@ -152,7 +151,7 @@ class Worker:
         """
         shard = await asyncio.to_thread(self.job.folder.shard(number, self.columns).load)
         if found := len(shard.rows) if not shard.whole else shard.count:
-            self.tell(Tally(rows=found, old=found))
+            tell(Tally(rows=found, old=found))
         running: list[asyncio.Task[None]] = []
         if not shard.whole:
             rows = await asyncio.to_thread(self.job.table.piece, number)
@@ -164,7 +163,7 @@ class Worker:
                 for place, row in enumerate(rows, start=shard.first):
                     if place not in shard.rows:
                         await self.slots.acquire()
-                        running.append(asyncio.create_task(self._one(shard, place, row)))
+                        running.append(asyncio.create_task(self._one(shard, place, row, tell)))
                         if self._broken is not None:
                             raise self._broken
             except BaseException:
@@ -173,11 +172,11 @@ class Worker:
                 raise
         return asyncio.create_task(_finished(shard, running))
 
-    async def _one(self, shard: Shard, number: int, row: Row) -> None:
+    async def _one(self, shard: Shard, number: int, row: Row, tell: Tell) -> None:
         try:
             done = await self._row(number, row)
             shard.note(done)
-            self.tell(Tally.of(done))
+            tell(Tally.of(done))
         except MerchgraphError as error:
             self._broken = self._broken or error
             raise
@@ -265,10 +264,10 @@ async def run(job: Job, tell: Tell = silent, *, resume: bool = False) -> Tally:
         tell(whole)
 
     with job.folder.opened(job.manifest, resume=resume):
-        worker, open_ = Worker(job, count), list[asyncio.Task[None]]()
+        worker, open_ = Worker(job), list[asyncio.Task[None]]()
         try:
             for number in range(job.table.pieces):
-                open_.append(await worker.shard(number))
+                open_.append(await worker.shard(number, count))
                 for ended in [task for task in open_ if task.done()]:
                     open_.remove(ended)
                     ended.result()
