@@ -211,9 +211,9 @@ class ChatModel(BaseChatModel):
         """Put a finished call on the ledger and on the endpoint's budget."""
         site = here()
         used = message.usage_metadata if isinstance(message, AIMessage) else None
-        prompt = used["input_tokens"] if used else 0
-        completion = used["output_tokens"] if used else 0
-        cached = (used.get("input_token_details", {}).get("cache_read") or 0) if used else 0
+        prompt = _count(used["input_tokens"]) if used else 0
+        completion = _count(used["output_tokens"]) if used else 0
+        cached = _count(used.get("input_token_details", {}).get("cache_read")) if used else 0
         self.endpoint.limiter.spend(prompt + completion)
         call = Call(agent=site.agent, node=site.node, lane=site.lane, repair=site.repair,
                     model=self.endpoint.name, prompt_tokens=prompt, cached_tokens=cached,
@@ -237,6 +237,11 @@ def _keep_labels(told: dict[str, Any], labels: Sequence[str]) -> None:
             ]
     except (KeyError, TypeError):  # none, or of no known shape: `choose` sees to it
         return
+
+
+def _count(told: object) -> int:
+    """Tokens, as a server tells them; 0 for what is no such number."""
+    return told if isinstance(told, int) and 0 <= told < 2**40 else 0
 
 
 def _cost(endpoint: Endpoint, prompt: int, cached: int, completion: int) -> float | None:

@@ -119,7 +119,7 @@ def retry_after_s(error: BaseException | None) -> float | None:
         pass  # the other form of the header is a date
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):  # no date, or one that no clock has
         return None
 
 

@@ -12,12 +12,14 @@ Everything above receives a `ChatModel` (`runtime/chat.py`).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.outputs import ChatResult
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from merchgraph.runtime.chat import ChatModel
 from merchgraph.runtime.embedded import engine, packaged_weights
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "embedded/smollm2-135m"
 EMBEDDED_TOP_LOGPROBS = 1000
 """llama.cpp reports as many as asked; hosted servers stop at 20."""
+STRANGE = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
+"""What LangChain raises over a reply of another form."""
+NOT_OURS = "its message is not the assistant's"
 
 
 def chat_model(
@@ -177,20 +182,42 @@ def _client(model: str, url: str, key: str, connections: int) -> BaseChatModel:
     )  # fmt: skip
 
 
+@contextmanager
+def _readable(*kinds: type[Exception]) -> Iterator[None]:
+    """What the client stumbles over, as what it is: a fault of the reply."""
+    try:
+        yield
+    except kinds as error:
+        raise UnreadableReply(str(error)) from error
+
+
 @cache
 def _client_class() -> type[ChatOpenAI]:
     """ChatOpenAI, imported at the first request only: its import takes a second."""
     from langchain_openai import ChatOpenAI
 
     class Client(ChatOpenAI):
+        async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
+            with _readable(ValueError, RecursionError):  # bytes that are no JSON, or a nest of it
+                return await super()._agenerate(*args, **kwargs)
+
         def _create_chat_result(self, *args: Any, **kwargs: Any) -> ChatResult:
-            try:
+            with _readable(*STRANGE):  # an error object, or no object at all
                 result = super()._create_chat_result(*args, **kwargs)
-            except (TypeError, ValueError) as error:  # an error object, or no object at all
-                raise UnreadableReply(str(error)) from error
             if not result.generations:
                 raise UnreadableReply("it has no choices")
+            if not isinstance(result.generations[0].message, AIMessage):
+                raise UnreadableReply(NOT_OURS)
             return result
+
+        async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
+            pieces: Any = super()._astream(*args, **kwargs)
+            with _readable(*STRANGE):
+                async with aclosing(pieces):
+                    async for piece in pieces:
+                        if not isinstance(piece.message, AIMessageChunk):
+                            raise UnreadableReply(NOT_OURS)
+                        yield piece
 
         async def aclose(self) -> None:
             await self.root_async_client.close()
