@@ -18,6 +18,7 @@ import aiologic
 from langchain_core.language_models import BaseChatModel
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
+from merchgraph.runtime.errors import MerchgraphError
 from merchgraph.runtime.limits import Limiter
 from merchgraph.runtime.settings import Price, settings
 from merchgraph.runtime.tape import Enter
@@ -55,6 +56,7 @@ class Endpoint:
         uncached: request body fields that switch its prompt cache off.
         follows_schema: what the start-up probe found (`structured.py`); None before it ran.
         sight: whether it sees pictures, as the probe of `seeing.py` found; None before it ran.
+        failed_probe: how the latest start-up probe failed; None where none has.
         probing: held by the one request that probes.
         library: answers in place of a server.
     """
@@ -69,6 +71,7 @@ class Endpoint:
     follows_schema: bool | None = None
     sight: Sight | None = None
     library: Answering | None = None
+    failed_probe: MerchgraphError | None = None
     probing: aiologic.Lock = field(default_factory=aiologic.Lock, repr=False)
     _opening: aiologic.Lock = field(default_factory=aiologic.Lock, repr=False)
     _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[BaseChatModel, Session]] = field(

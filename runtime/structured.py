@@ -22,8 +22,8 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from pydantic import BaseModel, ValidationError, create_model
 
 from merchgraph.runtime.chat import ChatModel
-from merchgraph.runtime.endpoint import JsonSchema, response_format
-from merchgraph.runtime.errors import ModelReplyError
+from merchgraph.runtime.endpoint import Endpoint, JsonSchema, response_format
+from merchgraph.runtime.errors import MerchgraphError, ModelReplyError
 from merchgraph.runtime.ledger import at, collect
 from merchgraph.runtime.log import logger
 from merchgraph.runtime.playing import playing, use_tape
@@ -33,6 +33,9 @@ log = logger("structured")
 
 MAX_TOKENS = 512
 PROBE = "zq7-probe"
+MOST_CHARACTERS = 64
+"""Of one token, on average over a reply; more only a server writes that ignores its limit."""
+TOO_LONG = "it is longer than its token limit allows"
 FLOOR = 1e-6
 """Least share of an option, also of one that the server did not report."""
 
@@ -67,17 +70,17 @@ async def ask(
         if not await follows_schema(model):
             asked, extra = _with_schema(asked, form), {}
         reply = await _reply(model, asked, max_tokens=max_tokens, **extra)
-        value, problem = _parse(reply, schema)
+        value, problem = _parse(reply, schema, max_tokens)
         if value is None:
             log.warning("reply.repair", agent=agent, schema=schema.__name__, problem=problem)
             cut = _finish_reason(reply) == "length"
-            again = (
-                asked if cut else [*asked, AIMessage(_text(reply)), HumanMessage(_repair(problem))]
-            )
+            again = [*asked, AIMessage(_text(reply)), HumanMessage(_repair(problem))]
+            if cut or problem == TOO_LONG:
+                again = asked
             with at(repair=True):
                 limit = max_tokens * 2 if cut else max_tokens
                 reply = await _reply(model, again, max_tokens=limit, **extra)
-            value, problem = _parse(reply, schema)
+            value, problem = _parse(reply, schema, limit)
         if value is None:
             raise ModelReplyError(
                 f"The model gave agent {agent!r} no usable {schema.__name__} in two tries: {problem}",
@@ -129,7 +132,8 @@ async def choose(
 async def follows_schema(model: BaseChatModel) -> bool:
     """Whether the model's server really constrains; asks it once per endpoint and process.
 
-    Models that are not ours are taken at their word.
+    Who waited while that failed fails alike: one after the other, they would wait for hours. Models
+    that are not ours are taken at their word.
     """
     if not isinstance(model, ChatModel):
         return True
@@ -137,15 +141,28 @@ async def follows_schema(model: BaseChatModel) -> bool:
     if tape is not None and tape.mode == "replay":  # a model made before the replay began
         return bool(tape.endpoints.get(endpoint.name, {}).get("follows_schema", True))
     if endpoint.follows_schema is None:
+        known = endpoint.failed_probe
         async with endpoint.probing:
             if endpoint.follows_schema is None:
-                with use_tape(None), collect():  # about the server, not the run that asks first
-                    endpoint.follows_schema = await _probe(model)
-                log.info("probed", endpoint=endpoint.name, follows=endpoint.follows_schema)
+                failed = endpoint.failed_probe
+                if failed is not None and failed is not known:  # the one that this waited for
+                    raise type(failed)(str(failed))
+                endpoint.follows_schema = await _find_out(model, endpoint)
     if tape is not None:
-        known = tape.endpoints.setdefault(endpoint.name, {})
-        known["follows_schema"] = endpoint.follows_schema
+        told = tape.endpoints.setdefault(endpoint.name, {})
+        told["follows_schema"] = endpoint.follows_schema
     return endpoint.follows_schema
+
+
+async def _find_out(model: ChatModel, endpoint: Endpoint) -> bool:
+    try:
+        with use_tape(None), collect():  # about the server, not the run that asks first
+            follows = await _probe(model)
+    except MerchgraphError as error:
+        endpoint.failed_probe = type(error)(str(error))
+        raise
+    log.info("probed", endpoint=endpoint.name, follows=follows)
+    return follows
 
 
 async def _probe(model: ChatModel) -> bool:
@@ -154,7 +171,7 @@ async def _probe(model: ChatModel) -> bool:
     with at(agent="probe"):
         form = response_format("probe", json_schema(constant))
         reply = await _reply(model, hello, max_tokens=32, **form)
-    return _parse(reply, constant)[0] is not None
+    return _parse(reply, constant, 32)[0] is not None
 
 
 @cache
@@ -202,7 +219,7 @@ def _finish_reason(reply: AIMessage) -> str:
     return str(reply.response_metadata.get("finish_reason", ""))
 
 
-def _parse(reply: AIMessage, schema: type[S]) -> tuple[S | None, str]:
+def _parse(reply: AIMessage, schema: type[S], max_tokens: int) -> tuple[S | None, str]:
     """(value, "") or (None, what is wrong with the reply)."""
     if _finish_reason(reply) == "length":
         return None, "it broke off at the token limit"
@@ -212,6 +229,8 @@ def _parse(reply: AIMessage, schema: type[S]) -> tuple[S | None, str]:
         text = text.rsplit("</think>", 1)[1].strip()
     if text.startswith("```"):
         text = text.strip("`").removeprefix("json").strip()
+    if len(text) > max_tokens * MOST_CHARACTERS:  # what reads it later would hold up other runs
+        return None, TOO_LONG
     try:
         return schema.model_validate_json(text), ""
     except ValidationError as error:

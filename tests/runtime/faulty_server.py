@@ -214,17 +214,22 @@ class FaultyServer:
     def bodies(self) -> list[dict[str, Any]]:
         return [request.body for request in self.requests]
 
+    async def listen(self, port: int = 0) -> None:
+        """Take connections at a port, any free one by default; in the server's own loop."""
+        self.server = await asyncio.start_server(self._connected, "127.0.0.1", port, backlog=1000)
+        self.port = self.server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/v1"
+
     async def _serve(self, started: threading.Event) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, backlog=1000)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        await self.listen()
         started.set()
         await self._stop.wait()
-        for listening in server.sockets:  # accept no more,
+        for listening in self.server.sockets:  # accept no more,
             self._loop.remove_reader(listening.fileno())
         for _ in range(TURNS):  # and let begin what was accepted, or nobody would close it
             await asyncio.sleep(0)
-        server.close()
+        self.server.close()
         for exchanging in self._exchanging:
             exchanging.cancel()
         await asyncio.gather(*self._exchanging, return_exceptions=True)
