@@ -11,7 +11,19 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from merchgraph.cli import batch, data, doctor, evaluate, prepare, replay, run, studio, trace, train
+from merchgraph.cli import (
+    batch,
+    data,
+    doctor,
+    evaluate,
+    prepare,
+    replay,
+    run,
+    serve,
+    studio,
+    trace,
+    train,
+)
 from merchgraph.cli.plain import plain
 from merchgraph.runtime.errors import MerchgraphError
 from merchgraph.runtime.log import configure
@@ -35,6 +47,7 @@ app.add_typer(data.app, name="data")
 app.command("batch")(batch.batch)
 app.command("replay")(replay.replay)
 app.add_typer(trace.app, name="trace")
+app.command("serve")(serve.serve)
 app.command("studio")(studio.studio)
 app.command("doctor")(doctor.doctor)
 
