@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 from langgraph.graph.state import CompiledStateGraph
 from pydantic import BaseModel, ValidationError
 
+from merchgraph.runtime.durable import Graph, thread
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.ledger import Usage
 from merchgraph.runtime.recording import taking
@@ -77,24 +78,44 @@ async def run_graph(
     """
     given = request.model_dump(exclude_unset=True) or request.model_dump()
     with taking(graph.get_name(), request, context, structure(graph)) as take:
-        state: dict[str, Any] = {}
-        stream: AsyncIterator[Any] = graph.astream(
-            given,
-            context=context,
-            stream_mode=["custom", "values"] if watch else ["values"],
-            subgraphs=True,
-        )
-        async for within, mode, data in stream:
-            if mode == "values":
-                if within:
-                    continue  # the state of a loop inside the graph
-                state = data
-            if watch is not None:
-                watch(mode, data)
+
+        async def go(graph: Graph, start: Any, config: Any) -> dict[str, Any]:
+            return await _streamed(graph, start, context, watch, config)
+
+        kept = thread()
+        if kept is None:
+            state = await go(graph, given, None)
+        elif take is None:
+            state = await kept.follow(graph, given, context, go)
+        else:
+            raise SetupError("A run of a thread is not recorded; leave one of the two out.")
         made = result(state, context)
         if take is not None:
             take.result(made, made.usage)
     return made
+
+
+async def _streamed(
+    graph: Graph, start: Any, context: BaseModel, watch: Watch | None, config: Any
+) -> dict[str, Any]:
+    """The last state of a run; what is kept in a thread is on disk before the next step begins."""
+    state: dict[str, Any] = {}
+    stream: AsyncIterator[Any] = graph.astream(
+        start,
+        config,
+        context=context,
+        stream_mode=["custom", "values"] if watch else ["values"],
+        subgraphs=True,
+        durability="sync" if config else None,
+    )
+    async for within, mode, data in stream:
+        if mode == "values":
+            if within:
+                continue  # the state of a loop inside the graph
+            state = data
+        if watch is not None:
+            watch(mode, data)
+    return state
 
 
 def structure(graph: CompiledStateGraph[Any, Any, Any, Any]) -> dict[str, Any]:

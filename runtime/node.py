@@ -107,6 +107,7 @@ def add_node(
         run = _degrading(name, run, fallback, fields, builder.context_schema, lane)
     if opens:
         run = _opening(run)
+    run.reads = node  # says of what types a branch's input is, see `runtime/durable.py`
     builder.add_node(name, run, retry_policy=RETRY, defer=defer)
 
 

@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     request_timeout_s: Annotated[float, Field(gt=0)] = 120.0
     """Longest time for one try of a request; no further try starts after it, in seconds."""
 
+    checkpoints: SecretStr | None = None
+    """Where durable runs are kept: a SQLite file, in the cache folder if unset, or postgresql://..."""
+
     embedded_threads: Annotated[int, Field(ge=1)] | None = None
     """Threads of the embedded engine; None is 1, which a busy machine runs faster than 2."""
     embedded_ctx: Annotated[int, Field(ge=512, le=8192)] = 4096

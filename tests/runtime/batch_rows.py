@@ -6,6 +6,7 @@ Other processes make it by name, `tests.runtime.batch_rows:made`.
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 from langchain_core.messages import HumanMessage
@@ -40,8 +41,11 @@ class Rows:
 
     kind = Result
 
-    def __init__(self, model: str = "", delay_s: float = 0.0) -> None:
+    def __init__(self, model: str = "", delay_s: float = 0.0, pids: str = "") -> None:
         self.model, self.delay_s = model, delay_s
+        if pids:  # so that a test can kill whoever works
+            with open(pids, "a") as file:
+                file.write(f"{os.getpid()}\n")
 
     async def __call__(self, row: dict[str, Any]) -> Result:
         text, calls = str(row["text"]), []
