@@ -1,0 +1,128 @@
+"""From a trained model to lists: beams and copies, each with its whole probability.
+
+    listed(model, batch, Ask(width=10))      # per shopper: item -> log probability, best first
+
+Beams are the decoder's own; the most likely copies are told by the decoder, too, so that both get the
+sum of both ways to name an item. Of the other own items only the way through the copy path counts, which
+is a bound from below.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from merchgraph.tools.grace.beam import Found, search
+from merchgraph.tools.grace.model import Copies, Grace, Read
+from merchgraph.tools.grace.samples import Batch
+
+NOTHING = float("-inf")
+
+
+class Ask(NamedTuple):
+    """What is asked for.
+
+    Attributes:
+        width: beams of each behaviour, and copies that the decoder tells, too.
+        behaviour: the only one; None adds up all of them.
+        together: behaviour and item are the answer, instead of an item by any behaviour.
+    """
+
+    width: int = 10
+    behaviour: int | None = None
+    together: bool = False
+
+
+class Answer(NamedTuple):
+    """One thing that comes next.
+
+    Attributes:
+        item: its code.
+        behaviour: its code; -1 for any.
+        score: log probability.
+    """
+
+    item: int
+    behaviour: int
+    score: float
+
+
+@torch.no_grad()
+def listed(model: Grace, batch: Batch, ask: Ask) -> list[list[Answer]]:
+    """What comes next for each shopper, best first; items off the beams and never had are left out."""
+    model.eval()
+    read = model.read(batch)
+    found = _weighed(model, read, batch, ask)
+    return [
+        _sums([one[row] for one in found], ask.together, model.config.behaviours)
+        for row in range(len(batch.item))
+    ]
+
+
+def _weighed(model: Grace, read: Read, batch: Batch, ask: Ask) -> list[list[list[Answer]]]:
+    """Per way of finding, per shopper, the answers with log P(behaviour, item)."""
+    beams = search(model, read, ask.width, ask.behaviour)
+    if not model.config.copies:
+        return [_answers(beams)]
+    copies, own = model.copies(read, batch), torch.from_numpy(batch.own).to(read.states.device)
+    shares = copies.gate[:, None, None] + copies.share
+    if ask.behaviour is not None:
+        shares = shares[..., ask.behaviour : ask.behaviour + 1]
+    merged = _merged(beams, own, copies)
+    flat = shares.flatten(1)
+    score, place = flat.topk(min(ask.width * shares.shape[2], flat.shape[1]), dim=1)
+    item = own.gather(1, place // shares.shape[2])
+    done = (
+        place % shares.shape[2] if ask.behaviour is None else torch.full_like(place, ask.behaviour)
+    )
+    told = model.told_paths(read, item.clamp(min=0), done)
+    both = torch.logaddexp(score, copies.rest[:, None] + told)
+    both = both.masked_fill(item < 0, NOTHING)
+    rest = _rest(own, shares, place, ask.behaviour)
+    return [_answers(one) for one in (Found(item, done, both), merged, rest)]
+
+
+def _merged(beams: Found, own: Tensor, copies: Copies) -> Found:
+    """Beams with the share that the copy path gives them."""
+    same = beams.item[:, :, None] == own[:, None, :]
+    mine, place = same.any(2), same.int().argmax(2)
+    rows = torch.arange(len(own), device=own.device)[:, None]
+    share = copies.gate[:, None] + copies.share[rows, place, beams.behaviour]
+    share = share.masked_fill(~mine, NOTHING)
+    return beams._replace(score=torch.logaddexp(share, copies.rest[:, None] + beams.score))
+
+
+def _rest(own: Tensor, shares: Tensor, taken: Tensor, behaviour: int | None) -> Found:
+    """Own items that the decoder was not asked about."""
+    flat = shares.flatten(1).scatter(1, taken, NOTHING)
+    behaviours = shares.shape[2]
+    item = own.repeat_interleave(behaviours, dim=1)
+    done = torch.arange(flat.shape[1], device=own.device) % behaviours
+    done = done if behaviour is None else torch.full_like(done, behaviour)
+    return Found(item, done.expand_as(item), flat.masked_fill(item < 0, NOTHING))
+
+
+def _answers(found: Found) -> list[list[Answer]]:
+    rows = zip(*(part.tolist() for part in found), strict=True)
+    return [
+        [Answer(*one) for one in zip(*row, strict=True) if one[0] >= 0 and one[2] > NOTHING]
+        for row in rows
+    ]
+
+
+def _sums(ways: list[list[Answer]], together: bool, behaviours: bool) -> list[Answer]:
+    """Each thing once: of several ways to find it the greatest score, over behaviours the sum."""
+    pairs: dict[tuple[int, int], float] = {}
+    for one in (answer for way in ways for answer in way):
+        key = one.item, one.behaviour if behaviours else -1
+        pairs[key] = max(pairs.get(key, NOTHING), one.score)
+    if not together:
+        sums: dict[tuple[int, int], Tensor] = {}
+        for (item, _), score in pairs.items():
+            here = torch.tensor(score, dtype=torch.float64)
+            sums[item, -1] = torch.logaddexp(sums[item, -1], here) if (item, -1) in sums else here
+        pairs = {key: float(score) for key, score in sums.items()}
+    best = sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))
+    return [Answer(*key, score) for key, score in best]
