@@ -10,7 +10,9 @@ USER_ID ?= 208
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
 
-.PHONY: help setup demo test check format bench lock clean
+LIVE := .venv-vllm
+
+.PHONY: help setup demo test test-live check format bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -32,6 +34,12 @@ demo: $(READY) ## recommend five items to one shopper of a real grocery log
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest -q
+
+test-live: $(READY) ## run what needs servers: a real vLLM on the CPU, Postgres; and what takes long
+	@$(PYTHON) tests/live/vllm_env.py $(LIVE)
+	@ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || apt-get install --yes --quiet postgresql
+	@MERCHGRAPH_LIVE_VLLM=$(CURDIR)/$(LIVE)/bin/vllm MERCHGRAPH_LIVE_MODEL=$(CURDIR)/$(LIVE)/model \
+		$(BIN)/python -m pytest -q -m "live or soak" tests
 
 check: $(READY) ## lint, types, and the direction of imports
 	@$(BIN)/ruff check .
@@ -57,4 +65,4 @@ lock: ## write constraints.txt anew, from the ranges of pyproject.toml
 	@rm -rf .venv-lock
 
 clean: ## remove the environment and what tools left behind; the cache folder stays
-	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov
+	@rm -rf $(VENV) $(LIVE) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov

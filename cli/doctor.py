@@ -6,7 +6,7 @@ import asyncio
 import platform
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal, NamedTuple
+from typing import Literal
 from urllib.parse import urlsplit
 
 import typer
@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
+from merchgraph.cli.doctor_jobs import Finding, gpus, jobs, machine
 from merchgraph.cli.plain import plain
 from merchgraph.runtime.errors import MerchgraphError
 from merchgraph.runtime.log import HIDDEN, redact
@@ -42,14 +43,6 @@ SIGHTS = {
 MARKS = {"ok": "[green]✓[/]", "off": "[dim]-[/]", "broken": "[red]✗[/]"}
 
 
-class Finding(NamedTuple):
-    """One line: "off" is not there and not needed by default, "broken" is."""
-
-    state: Literal["ok", "off", "broken"]
-    name: str
-    detail: str
-
-
 def doctor() -> None:
     """Say what this machine can run, and what it would take to run the rest; exit code 1 if the
     default cannot run."""
@@ -67,12 +60,14 @@ def doctor() -> None:
 def findings() -> Iterator[Finding]:
     """Every check, in the order in which a run would need it."""
     yield Finding("ok", "python", f"{platform.python_version()} on {platform.machine()}")
+    yield machine()
     yield from map(_package, PACKAGES)
     yield _cache()
     yield _shop()
     yield asyncio.run(_embedded())
     yield asyncio.run(_served("vllm"))
     yield asyncio.run(_served("openai"))
+    yield from jobs(gpus())
 
 
 def _package(name: str) -> Finding:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from merchgraph.cli import doctor
-from merchgraph.cli.doctor import Finding
+from merchgraph.cli.doctor_jobs import Finding
 from merchgraph.runtime.settings import Settings, use_settings
 from tests.runtime.faulty_server import Exchange, Fault, FaultyServer, body, odds, status
 from tests.runtime.test_seeing import sees, shown

@@ -34,12 +34,18 @@ from tests.graphs.lens_shopper import ASKED, CANDIDATES
 from tests.live import vision_model
 
 VLLM = os.environ.get("MERCHGRAPH_LIVE_VLLM", "")
+SEES = (
+    bool(list(Path(VLLM).parents[1].glob("lib/python3*/site-packages/torchvision")))
+    if VLLM
+    else False
+)
+"""Whether that vLLM has what it takes pictures apart with; its build for CPUs comes without."""
 MODEL = "vllm/made-up-llava"
 START_S = 300.0
 
 pytestmark = [
     pytest.mark.live,
-    pytest.mark.skipif(not VLLM, reason="MERCHGRAPH_LIVE_VLLM names no vllm"),
+    pytest.mark.skipif(not SEES, reason="MERCHGRAPH_LIVE_VLLM names no vllm with torchvision"),
     pytest.mark.timeout(600),
 ]
 
