@@ -36,11 +36,16 @@ def settings_of(pairs: list[str] | None) -> dict[str, Any]:
         name, equals, value = pair.partition("=")
         if not name or not equals:
             raise SetupError(f"--set got {pair!r}; expected NAME=VALUE, for example rounds=3.")
-        try:
-            found[name] = json.loads(value)
-        except (ValueError, RecursionError):  # a number of 5,000 digits, a list in lists in lists
-            found[name] = value
+        found[name] = value_of(value)
     return found
+
+
+def value_of(text: str) -> Any:
+    """JSON where it reads as such, else the text."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):  # a number of 5,000 digits, a list in lists in lists
+        return text
 
 
 def recorded_in(record: Path | None, console: Console) -> None:

@@ -12,11 +12,44 @@ from rich.console import Console
 from rich.text import Text
 
 from merchgraph.cli import run_hyper, run_lens, run_texts, run_voice
-from merchgraph.cli.options import AsJson, Data, Model, Pairs, Record, recorded_in, settings_of
+from merchgraph.cli.options import (
+    AsJson,
+    Data,
+    Model,
+    Pairs,
+    Record,
+    recorded_in,
+    settings_of,
+    value_of,
+)
 from merchgraph.cli.plain import plain, teller
 from merchgraph.cli.prepare import prepare_shop
+from merchgraph.runtime.errors import SetupError
 
-app = typer.Typer(help="Run one graph, drawn live.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def keep(
+    context: typer.Context,
+    thread: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep the run after every step; under the same name it goes on after a kill."
+        ),
+    ] = None,
+    answer: Annotated[
+        str | None, typer.Option(help="To what the thread's run waits for: JSON, or else text.")
+    ] = None,
+) -> None:
+    """Run one graph, drawn live."""
+    if thread is None and answer is not None:
+        raise SetupError("--answer is for a run that waits; name its --thread.")
+    if thread is not None:
+        from merchgraph.runtime.durable import UNANSWERED, durable
+
+        told = UNANSWERED if answer is None else value_of(answer)
+        context.with_resource(durable(thread, answer=told))
 
 
 @app.command()

@@ -25,7 +25,10 @@ def config() -> dict[str, object]:
         name: {"path": f"{graph.module}:graph", "description": graph.about}
         for name, graph in GRAPHS.items()
     }
-    return {"dependencies": ["."], "graphs": graphs}
+    whole: dict[str, object] = {"dependencies": ["."], "graphs": graphs}
+    if settings().checkpoints is not None:  # else the server's own store, which is for development
+        whole["checkpointer"] = {"path": "merchgraph.graphs.durable:checkpointer"}
+    return whole
 
 
 def environment() -> dict[str, str]:

@@ -108,19 +108,21 @@ class Folder:
 def _same(folder: Path, was: Manifest, now: Manifest) -> None:
     """Raise where a batch is another one than before."""
     for name in now:
-        before, after = was.get(name), now[name]
-        if before == after:
-            continue
-        if isinstance(before, dict) and isinstance(after, dict):
-            name, before, after = next(
-                (f"{name}.{key}", before.get(key), after.get(key))
-                for key in before.keys() | after.keys()
-                if before.get(key) != after.get(key)
+        if found := _difference(name, was.get(name), now[name]):
+            name, before, after = found
+            raise SetupError(
+                f"The folder {str(folder)!r} holds another batch: {name} is {before!r:.80} there and "
+                f"{after!r:.80} here; run it as it was, or name another folder."
             )
-        raise SetupError(
-            f"The folder {str(folder)!r} holds another batch: {name} is {before!r:.80} there and "
-            f"{after!r:.80} here; run it as it was, or name another folder."
-        )
+
+
+def _difference(name: str, before: Any, after: Any) -> tuple[str, Any, Any] | None:
+    """(dotted name, value before, value after) of the first value that differs."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = [*before, *(key for key in after if key not in before)]
+        inner = (_difference(f"{name}.{key}", before.get(key), after.get(key)) for key in keys)
+        return next((one for one in inner if one), None)
+    return None if before == after else (name, before, after)
 
 
 def _read(file: Path) -> Manifest:

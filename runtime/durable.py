@@ -42,28 +42,32 @@ UNANSWERED = object()
 
 
 class Waits(MerchgraphError):
-    """A run that waits for the world; `durable(thread, answer=...)` lets it go on.
+    """A run that waits for the world; `durable(thread, answer=...)` or `--answer` lets it go on.
 
     Attributes:
         wanted: what it asks for.
     """
 
     def __init__(self, thread: str, wanted: list[Any]) -> None:
-        super().__init__(f"The run of thread {thread!r} waits for an answer to {wanted!r:.200}.")
+        super().__init__(
+            f"The run of thread {thread!r} waits for {wanted!r:.200}; give it as --answer."
+        )
         self.wanted = wanted
 
 
-@dataclass(frozen=True)
+@dataclass
 class Thread:
     """Where the runs of a block are kept.
 
     Attributes:
-        name: the same name goes on with the same run.
+        name: the same name goes on with the same runs.
         answer: to what the run waits for; `UNANSWERED` for none.
+        runs: begun in this block so far; from the second one on, each has its number in its place.
     """
 
     name: str
     answer: Any = UNANSWERED
+    runs: int = 0
 
     async def follow(
         self, graph: Graph, given: Mapping[str, Any], context: BaseModel, go: Go
@@ -81,7 +85,9 @@ class Thread:
             Waits: the run waits for an answer.
         """
         about = _about(graph, given, context)
-        config: Any = {"configurable": {"thread_id": self.name}, "metadata": about}
+        self.runs += 1
+        place = self.name if self.runs == 1 else f"{self.name}/{self.runs}"
+        config: Any = {"configurable": {"thread_id": place}, "metadata": about}
         async with checkpointer() as saver:
             kept = graph.copy(update={"checkpointer": saver.with_allowlist(allowed(graph))})
             found = await kept.aget_state(config)
@@ -96,7 +102,7 @@ class Thread:
             state = await go(kept, start, config)
             if waiting := (await kept.aget_state(config)).interrupts:
                 raise Waits(self.name, [one.value for one in waiting])
-            await _tidied(saver, self.name)
+            await _tidied(saver, place)
         return state
 
     def _check(self, was: Mapping[str, Any], now: Mapping[str, str]) -> None:
@@ -120,10 +126,10 @@ _thread: ContextVar[Thread | None] = ContextVar("merchgraph_thread", default=Non
 
 @contextmanager
 def durable(thread: str, *, answer: Any = UNANSWERED) -> Iterator[None]:
-    """Keep the graph that is run inside the block; run it again under the same name to go on.
+    """Keep the graphs that are run inside the block; run them again under the same name to go on.
 
     Args:
-        thread: a name of your choice, for one request.
+        thread: a name of your choice, for these runs and no others.
         answer: to what the run waits for, see `Waits`.
 
     Raises:

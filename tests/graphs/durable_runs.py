@@ -10,8 +10,9 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ import pytest
 from pydantic import BaseModel
 
 from merchgraph.graphs import arag, arag_fair, carts, hyper
+from merchgraph.graphs.front import structure
 from merchgraph.graphs.registry import GRAPHS, module
 from merchgraph.runtime.durable import UNANSWERED, Waits, durable
 from merchgraph.runtime.scripted import Always, Replies, scripted
@@ -35,6 +37,12 @@ from tests.tools.ctr.small_pool import small_pool
 
 BAD = [0.1, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9]
 MODEL = "scripted/durable"
+ROOT = Path(__file__).parents[2]
+MOST_BYTES = 200_000
+"""Of what a run leaves."""
+KILLED = -9
+Host = subprocess.Popen[str]
+Forked = Callable[..., Any]
 MIXED = ("Coffee", "No tea, and this is coffee")
 """A copy that breaks rules, so that it is revised."""
 
@@ -152,9 +160,33 @@ def host() -> None:
         sys.stdout.flush()
 
 
+def running_host() -> Iterator[Host]:
+    """The host's process, for a fixture."""
+    program = [sys.executable, "-c", "from tests.graphs.durable_runs import host; host()"]
+    with subprocess.Popen(
+        program, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as running:
+        yield running
+        running.communicate("")
+
+
+def forker(host: Host, folder: Path, settings: dict[str, Any]) -> Forked:
+    """`forked(graph, thread, moment)`: a run in a process of the host; its exit code and its result."""
+    whole = {"cache": str(folder), "log_level": "critical"} | settings
+    file = folder / "out.json"
+
+    def forked(*what: Any) -> tuple[int, Any]:
+        assert host.stdin
+        assert host.stdout
+        host.stdin.write(json.dumps([*what, whole, str(file)]) + "\n")
+        host.stdin.flush()
+        code = int(host.stdout.readline())
+        return code, None if code else json.loads(file.read_text())
+
+    return forked
+
+
 def nodes(graph: str) -> list[str]:
     """The nodes of a graph, of loops inside it too."""
-    from merchgraph.graphs.front import structure
-
     assert graph in GRAPHS
     return [node for node in structure(module(graph).graph)["nodes"] if not node.startswith("__")]

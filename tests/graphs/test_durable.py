@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,40 +19,30 @@ from merchgraph.runtime.recording import recorded
 from merchgraph.runtime.scripted import ScriptedModel, scripted
 from merchgraph.runtime.settings import use_settings
 from tests.graphs import lens_shopper
-from tests.graphs.durable_runs import BAD, nodes, plain, run
+from tests.graphs.durable_runs import (
+    BAD,
+    KILLED,
+    MOST_BYTES,
+    Forked,
+    Host,
+    forker,
+    nodes,
+    plain,
+    run,
+    running_host,
+)
 from tests.graphs.voice_exchange import turn
 
-ROOT = Path(__file__).parents[2]
-MOST_BYTES = 200_000
-KILLED = -9
-Forked = Callable[..., Any]
 
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[subprocess.Popen[str]]:
-    program = [sys.executable, "-c", "from tests.graphs.durable_runs import host; host()"]
-    with subprocess.Popen(
-        program, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as running:
-        yield running
-        running.communicate("")
+@pytest.fixture(scope="module", name="host")
+def _host() -> Iterator[Host]:
+    yield from running_host()
 
 
 @pytest.fixture
-def forked(host: subprocess.Popen[str], tmp_path: Path) -> Forked:
+def forked(host: Host, tmp_path: Path) -> Forked:
     """`forked(graph, thread, moment)`: a run in a process; its exit code and its result."""
-    settings = {"cache": str(tmp_path), "log_level": "critical"}
-    file = tmp_path / "out.json"
-
-    def run(*what: Any) -> tuple[int, Any]:
-        assert host.stdin
-        assert host.stdout
-        host.stdin.write(json.dumps([*what, settings, str(file)]) + "\n")
-        host.stdin.flush()
-        code = int(host.stdout.readline())
-        return code, None if code else json.loads(file.read_text())
-
-    return run
+    return forker(host, tmp_path, {})
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from merchgraph.graphs.registry import GRAPHS
-from merchgraph.runtime.durable import durable
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.settings import use_settings
 from tests.graphs.durable_runs import (
@@ -131,6 +130,8 @@ def test_what_a_run_leaves_is_small(postgres: str) -> None:
 
 def test_a_database_that_went_away_is_told(postgres: str) -> None:
     gone = postgres.replace("/postgres", "/nowhere")
-    with use_settings(checkpoints=gone), durable("a"):
-        with pytest.raises(SetupError, match="does not answer: .*nowhere"):
-            run("behavior_lens", "a")
+    with (
+        use_settings(checkpoints=gone),
+        pytest.raises(SetupError, match=r"does not answer: .*nowhere"),
+    ):
+        run("behavior_lens", "a")
