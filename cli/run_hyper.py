@@ -106,8 +106,22 @@ def _fields(ad: Path | None, text: str | None, image: Path | None) -> dict[str, 
 
 
 def _read(file: Path) -> dict[str, Any]:
-    import yaml
+    from merchgraph.graphs.hyper import Request
+    from merchgraph.tools.yaml_form import read_form
 
+    if file.suffix.lower() in (".yaml", ".yml"):
+        fields = read_form(file, Request, "ad").model_dump(exclude_unset=True)
+    else:
+        fields = _plain(file)
+    if not isinstance(fields, dict) or "text" not in fields or not set(fields) <= set(FIELDS):
+        raise SetupError(
+            f"The ad {str(file)!r} is no object with text and, if there are any, image and id."
+        )
+    return fields
+
+
+def _plain(file: Path) -> Any:
+    """What a file of JSON or of text holds."""
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -118,20 +132,10 @@ def _read(file: Path) -> dict[str, Any]:
         )
     try:
         text = data.decode()
-        if file.suffix.lower() == ".json":
-            fields = json.loads(text)
-        elif file.suffix.lower() in (".yaml", ".yml"):
-            fields = yaml.safe_load(text)
-        else:
-            return {"text": text.strip()}
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        return json.loads(text) if file.suffix.lower() == ".json" else {"text": text.strip()}
+    except (ValueError, RecursionError) as error:
         why = " ".join(str(error).split())
         raise SetupError(f"The ad {str(file)!r} cannot be read: {why:.200}.") from error
-    if not isinstance(fields, dict) or "text" not in fields or not set(fields) <= set(FIELDS):
-        raise SetupError(
-            f"The ad {str(file)!r} is no object with text and, if there are any, image and id."
-        )
-    return fields
 
 
 def show(result: Result, console: Console) -> None:
