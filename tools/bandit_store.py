@@ -21,8 +21,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Self
 
-from pydantic import ValidationError
-
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.bandit import Pilot
 from merchgraph.tools.journal import Journal, Words
@@ -120,7 +118,7 @@ class Store:
             for line in lines[1:]:
                 pilot = _after(pilot, line)
                 self._told[line["update"]] = line
-        except (ValidationError, KeyError, TypeError, AttributeError, SetupError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, SetupError) as error:
             why = " ".join(str(error).split())
             raise SetupError(
                 f"The pilot {str(self.path)!r} holds a line that is no update ({why:.200}); "

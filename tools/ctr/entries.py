@@ -9,15 +9,15 @@ import zlib
 from typing import Annotated, Literal, Self, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from merchgraph.tools.ctr.pool import Pool
 from merchgraph.tools.ctr.weights import intercept
 
 LARGEST = 100.0
 """Of a weight or intercept, in log-odds: a number beyond it is a fault, whoever wrote it."""
-Vector = tuple[FiniteFloat, ...]
 Bounded = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
+Vector = tuple[Bounded, ...]
 Key = tuple[str, str, str, str]
 Origin = Literal["model", "mixed", "neighbours", "clicks"]
 """Who wrote weights: the model; the model in part; the neighbours' mean in its place; clicks."""
@@ -42,7 +42,7 @@ class Basis(_Line):
     centre: Vector
     spread: Vector
     cold: Vector
-    cold_intercept: FiniteFloat
+    cold_intercept: Bounded
 
     @classmethod
     def of(cls, pool: Pool) -> Self:

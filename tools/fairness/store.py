@@ -18,6 +18,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Self
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.journal import Journal, Words
 
@@ -144,5 +146,24 @@ class Ledger:
                 "path."
             )
         for line in lines:
-            self._count(line["trip"], line["outcomes"], line.get("lost", 0.0))
+            try:
+                told = _Told.model_validate(line)
+                self._check(told.outcomes, told.lost)
+            except (ValidationError, SetupError) as error:
+                why = " ".join(str(error).split())
+                raise SetupError(
+                    f"The ledger {str(journal.path)!r} holds a line that is no trip ({why:.200}); "
+                    "fetch it from a backup."
+                ) from error
+            self._count(told.trip, told.outcomes, told.lost)
         journal.mend()
+
+
+class _Told(BaseModel):
+    """A trip's line."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    trip: str
+    outcomes: dict[str, float]
+    lost: float = 0.0
