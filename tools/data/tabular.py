@@ -75,6 +75,11 @@ def load(path: Path) -> Shop:
         return Shop(name, Items(tables["items"]), Events(tables["events"]), {}, key)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
+    except pl.exceptions.PolarsError as error:  # a type of Parquet that no column of ours may have
+        problem = str(error).strip().splitlines()[0][:200]
+        raise DataError(
+            f"{path}: a column has a type that cannot be used ({problem}); save it as text or numbers."
+        ) from error
 
 
 def _files(pattern: str, mapping: Path) -> list[Path]:

@@ -27,6 +27,7 @@ import polars as pl
 
 from merchgraph.runtime.errors import DataError, SetupError
 from merchgraph.runtime.settings import settings
+from merchgraph.tools.data.checks import reject
 from merchgraph.tools.reactions.data import Clip, Clips
 from merchgraph.tools.reactions.windows import Floats
 
@@ -39,6 +40,8 @@ SPAN_S = 2.0
 AFTER_S = 1.0
 """From the start of the robot's sentence to the start of the span of an error: by then it is heard that
 the robot did not understand; the sentence takes two seconds."""
+LATEST = 1_000_000
+"""Of frames and seconds; more is no talk with a robot."""
 WHOSE = re.compile(r"p(\d+)nodbot")
 
 
@@ -108,15 +111,19 @@ def _clip(video: Video, begin: float, label: str) -> Clip:
         times=video.times[inside] - begin,
         values=video.values[inside],
         seconds=SPAN_S,
-        place=(begin + SPAN_S / 2) / float(video.times[-1]),
+        place=(begin + SPAN_S / 2) / max(float(video.times[-1]), SPAN_S),
     )
 
 
 def _videos() -> tuple[tuple[str, ...], list[Video]]:
     folder = settings().data / FOLDER
-    frames = _table(folder / FRAMES, ("frame", "participant", "binary_label"))
+    frames = _table(folder / FRAMES, ("frame", "binary_label"), text="participant")
     errors = _table(folder / ERRORS, ("participant_num", "start"))
     features = tuple(name for name in frames.columns if name.startswith("gaze_"))
+    if not features:
+        raise DataError(
+            f"{folder / FRAMES}: there is no column 'gaze_...'; take it as it was given."
+        )
     return features, list(_by_person(frames, errors, features))
 
 
@@ -142,15 +149,33 @@ def _by_person(
         )
 
 
-def _table(file: Path, columns: tuple[str, ...]) -> pl.DataFrame:
+def _table(file: Path, columns: tuple[str, ...], text: str = "") -> pl.DataFrame:
+    """The columns as numbers, gaze too, and one as text; numbers of a moment are 0 to `LATEST`."""
     if not file.is_file():
         raise SetupError(
             f"There is no {str(file)!r}; set MERCHGRAPH_DATA to the folder of {FOLDER}."
         )
-    table = pl.read_csv(file, infer_schema_length=None)
-    table = table.rename({name: name.strip() for name in table.columns})
-    if lacking := [name for name in columns if name not in table.columns]:
+    try:
+        table = pl.read_csv(file, infer_schema=False)
+        table = table.rename({name: name.strip() for name in table.columns})
+        if lacking := [name for name in (text, *columns) if name and name not in table.columns]:
+            raise DataError(
+                f"{file}: there is no column {lacking[0]!r}; take the file as it was given."
+            )
+        gaze = [name for name in table.columns if name.startswith("gaze_")]
+        table = table.with_columns(pl.col(*columns, *gaze).str.strip_chars().cast(pl.Float64))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        problem = str(error).strip().splitlines()[0][:200]
         raise DataError(
-            f"{file}: there is no column {lacking[0]!r}; take the file as it was given."
+            f"{file}: it cannot be read as the table of numbers ({problem}); take it as it was given."
+        ) from error
+    for name in columns:
+        wrong = ~pl.col(name).is_between(0, LATEST) | pl.col(name).is_null()
+        reject(
+            table,
+            wrong,
+            name,
+            f"0 to {LATEST:,} is expected; take it as it was given",
+            table=str(file),
         )
     return table

@@ -174,7 +174,10 @@ def read_table(file: Path, columns: Sequence[str]) -> pl.DataFrame:
         table = pl.read_csv(file, infer_schema=False)
         table = table.rename({name: name.strip() for name in table.columns})
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{file}: it cannot be read as CSV in UTF-8 ({error}).") from error
+        problem = str(error).strip().splitlines()[0][:200]
+        raise DataError(
+            f"{file}: it cannot be read as CSV in UTF-8 ({problem}); correct it."
+        ) from error
     if lacking := [name for name in columns if name not in table.columns]:
         raise DataError(f"{file}: there is no column {lacking[0]!r}; give {', '.join(columns)}.")
     return table
