@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from tests.chaos.model import (
     CHINESE,
@@ -50,6 +50,7 @@ class Chaos:
         name: the table's row.
         hurt: (the good answer, how often the request was made before) -> what happens.
         dies: (requests until the server dies, seconds until it is back or None).
+        limits: settings of the client that are other than usual.
         hopeless: no request ever gets an answer, so that no run can have a result of a model.
     """
 
@@ -57,6 +58,7 @@ class Chaos:
     hurt: Callable[[Fault, int], Fault] = lambda good, before: good
     say: Callable[[Body], Reply] = reply
     dies: tuple[int, float | None] | None = None
+    limits: Mapping[str, object] = field(default_factory=dict)
     hopeless: bool = False
 
 
@@ -126,10 +128,10 @@ FAULTS = [
     Chaos("a web page, twice", at_first(body(HTML, kind="text/html"))),
     Chaos("a web page", always(body(HTML, kind="text/html")), hopeless=True),
     Chaos("an error with HTTP 200, twice", at_first(body(BUSY))),
-    Chaos("an endless body", always(drip), hopeless=True),
+    Chaos("an endless body", always(drip), limits={"request_timeout_s": 1.0}, hopeless=True),
     Chaos("half a body", always(body(Reply("hello").raw[:60])), hopeless=True),
-    Chaos("dies halfway, back after 0.4 s", dies=(4, 0.4)),
-    Chaos("dies halfway", dies=(4, None)),
+    Chaos("dies halfway, back after 0.4 s", dies=(3, 0.4)),
+    Chaos("dies halfway", dies=(3, None)),
     Chaos("does not constrain", say=in_words),
     Chaos("another schema", say=instead('{"unexpected": [1]}', top="nan")),
     Chaos("cut at the token limit", say=half),

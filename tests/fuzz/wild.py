@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
+import polars as pl
+import yaml
 from hypothesis import strategies as st
+
+from merchgraph.runtime.frames import Group, pack, unpack
 
 SPOILS = [
     b"\0", b"\xef\xbb\xbf", b"\xff\xfe", b"\xed\xa0\x80", b"9" * 400, b"-1e999", b"nan", b"inf",
@@ -82,3 +88,85 @@ def changed(tree: Any, path: Path, value: Any) -> Any:
 def as_json(tree: Any) -> bytes:
     """JSON as Python writes it, NaN and lone surrogates included."""
     return json.dumps(tree).encode()
+
+
+def of_yaml(good: bytes) -> st.SearchStrategy[bytes]:
+    """The same YAML with other values."""
+    return other(yaml.safe_load(good)).map(
+        lambda tree: yaml.safe_dump(tree).encode("utf-8", "replace")
+    )
+
+
+def of_json(good: bytes) -> st.SearchStrategy[bytes]:
+    """The same JSON with other values."""
+    return other(json.loads(good)).map(as_json)
+
+
+def of_csv(good: bytes) -> st.SearchStrategy[bytes]:
+    """The same table with other cells, rows and names."""
+    table = [line.split(",") for line in good.decode().splitlines()]
+    return other(table).map(_csv)
+
+
+def _csv(table: Any) -> bytes:
+    rows = table if isinstance(table, list) else [table]
+    lines = [",".join(map(str, row)) if isinstance(row, list) else str(row) for row in rows]
+    return "\n".join(lines).encode("utf-8", "replace")
+
+
+def of_journal(good: bytes) -> st.SearchStrategy[bytes]:
+    """The same lines with other values, each with its checksum."""
+    lines = [json.loads(line.partition(b" ")[2]) for line in good.splitlines()]
+    return other(lines).map(
+        lambda trees: b"".join(map(_summed, trees if isinstance(trees, list) else []))
+    )
+
+
+def _listed(trees: Any) -> list[Any]:
+    return trees if isinstance(trees, list) else [trees]
+
+
+def _summed(tree: Any) -> bytes:
+    line = as_json(tree)
+    return b"%08x %s\n" % (zlib.crc32(line), line)
+
+
+def of_trace(good: bytes) -> st.SearchStrategy[bytes]:
+    """The same groups with other values, each with its checksum."""
+    groups = [
+        [json.loads(line) for line in group.lines]
+        for group in unpack(good)
+        if isinstance(group, Group)
+    ]
+    return other(groups).map(_packed)
+
+
+def _packed(groups: Any) -> bytes:
+    return b"".join(pack(as_json(line) for line in _listed(group)) for group in _listed(groups))
+
+
+KINDS = [pl.Float64(), pl.String(), pl.Binary(), pl.Date(), pl.Datetime("ns", "Asia/Tokyo"),
+         pl.Null(), pl.List(pl.String()), pl.Struct({"a": pl.Int8()}), pl.Categorical(),
+         pl.Decimal(5, 2)]  # fmt: skip
+CELLS: list[Any] = [-1, 0, 10**18, float("nan"), float("inf"), -1e308, "", "\0", "x" * 99, True]
+
+
+@st.composite
+def of_parquet(draw: st.DrawFn, good: bytes) -> bytes:
+    """The same table with a column that is gone, renamed, or holds something else, or without rows."""
+    frame = pl.read_parquet(io.BytesIO(good))
+    name = draw(st.sampled_from(frame.columns))
+    how = draw(st.sampled_from(["gone", "renamed", "empty", "one value", "nothing"]))
+    if how == "gone":
+        frame = frame.drop(name)
+    elif how == "renamed":
+        frame = frame.rename({name: draw(st.sampled_from(["", " ", "x", "row"]))})
+    elif how == "empty":
+        frame = frame.clear()
+    elif how == "one value":
+        frame = frame.with_columns(pl.lit(draw(st.sampled_from(CELLS))).alias(name))
+    else:
+        frame = frame.with_columns(pl.lit(None, dtype=draw(st.sampled_from(KINDS))).alias(name))
+    out = io.BytesIO()
+    frame.write_parquet(out)
+    return out.getvalue()
