@@ -27,7 +27,7 @@ def config() -> dict[str, object]:
     }
     whole: dict[str, object] = {"dependencies": ["."], "graphs": graphs}
     if settings().checkpoints is not None:  # else the server's own store, which is for development
-        whole["checkpointer"] = {"path": "merchgraph.graphs.durable:checkpointer"}
+        whole["checkpointer"] = {"path": "merchgraph.graphs.durable.checkpointer"}
     return whole
 
 
