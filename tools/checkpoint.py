@@ -13,7 +13,8 @@ the weights of one training with the settings of another; `config.json` is the s
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from shlex import quote as quoted
@@ -123,12 +124,69 @@ def load(folder: Path, kind: type[Config], command: str) -> tuple[Config, dict[s
         ) from error
 
 
+def sizes_of(tensors: Tensors, form: Mapping[str, str]) -> dict[str, int]:
+    """Check that tensors have the form that a tool expects.
+
+    Args:
+        tensors: by name.
+        form: name -> sizes, a letter each, and a kind: "IP:f", "I:i" or ":u"; the same letter is the same
+            size everywhere. f are finite floats, i whole numbers of 0 or more, u the bytes of texts.
+
+    Returns:
+        the sizes by letter.
+
+    Raises:
+        ValueError: what is missing or does not fit.
+    """
+    sizes: dict[str, int] = {}
+    for name, told in form.items():
+        letters, _, kind = told.partition(":")
+        if name not in tensors:
+            raise ValueError(f"there is no tensor {name!r}")
+        tensor = tensors[name]
+        if tensor.dtype.kind not in {"i": "iu"}.get(kind, kind) or tensor.ndim != len(
+            letters or "n"
+        ):
+            raise ValueError(f"{name!r} has the shape {tensor.shape} and the type {tensor.dtype}")
+        for letter, size in zip(letters, tensor.shape, strict=False):
+            if sizes.setdefault(letter, size) != size:
+                raise ValueError(
+                    f"{name!r} has the shape {tensor.shape}, where {sizes} are expected"
+                )
+        if not (np.isfinite(tensor).all() if kind == "f" else (tensor >= 0).all()):
+            raise ValueError(f"{name!r} holds a number that cannot be")
+    return sizes
+
+
+@contextmanager
+def fitting(folder: Path, command: str) -> Iterator[None]:
+    """Tensors that do not fit together, met while a tool is made of them, as a damaged model.
+
+    Raises:
+        DataError: they do not; the message names the command that makes the model anew.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, SetupError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"The model in {str(folder)!r} does not fit together ({error}); make it anew: {command}"
+        ) from error
+
+
 def as_bytes(texts: Sequence[str]) -> NDArray[np.uint8]:
     """Texts as a tensor, (N bytes,); each may hold anything."""
     return np.frombuffer(json.dumps(list(texts)).encode(), dtype=np.uint8)
 
 
 def as_texts(tensor: NDArray[np.uint8]) -> list[str]:
-    """What `as_bytes` was given."""
+    """What `as_bytes` was given.
+
+    Raises:
+        ValueError: the tensor holds something else.
+    """
     texts: list[str] = json.loads(tensor.tobytes())
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("what should be texts is something else")
     return texts

@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from merchgraph.runtime.errors import DataError, SetupError
-from merchgraph.tools.checkpoint import as_bytes, as_texts
+from merchgraph.tools.checkpoint import as_bytes, as_texts, sizes_of
 from merchgraph.tools.complement.blend import PRIOR, SIGNALS, Doubles, Signals, weigh
 from merchgraph.tools.complement.config import Config
 from merchgraph.tools.complement.data import Log, read
@@ -61,6 +61,15 @@ class Where(NamedTuple):
     figures: Figures
     weighed: bool = False
     sums: Sums = MappingProxyType({})
+
+
+FORM = {
+    "weights": "S:f", "items": ":u", "users": ":u", "token_names": ":u", "item_in": "IP:f",
+    "item_out": "IP:f", "item_for_user": "IQ:f", "user": "NQ:f", "token": "WP:f",
+    "user_token": "VQ:f", "token_counts": "W:i", "counts": "I:i", "near_items": "IK:i",
+    "near_cosines": "IK:f",
+}  # fmt: skip
+"""What a file of the tool holds, see `checkpoint.sizes_of`."""
 
 
 class Memory(Protocol):
@@ -118,7 +127,9 @@ class Learned:
 
         Raises:
             DataError: the blend of another version, which weighed other signals.
+            ValueError: what does not fit together.
         """
+        sizes = sizes_of(tensors, FORM if config.dual else FORM | {"item_out": FORM["item_in"]})
         if len(tensors["weights"]) != len(SIGNALS):
             raise DataError(
                 f"The model weighs {len(tensors['weights'])} signals, but this version has "
@@ -127,6 +138,11 @@ class Learned:
         items, users, names = (
             tuple(as_texts(tensors[name])) for name in ("items", "users", "token_names")
         )
+        told = {"I": len(items), "N": len(users), "W": len(names)}
+        if any(sizes[letter] != size for letter, size in told.items()):
+            raise ValueError(f"there are {told} of names, but {sizes} of tensors")
+        if tensors["near_items"].size and tensors["near_items"].max() >= len(items):
+            raise ValueError("'near_items' names an item beyond the last")
         return cls(
             config, items, users, names, tensors["token_counts"], tensors["counts"],
             Model.of(tensors, config), Near(tensors["near_items"], tensors["near_cosines"]),

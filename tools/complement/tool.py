@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merchgraph.runtime.errors import SetupError
-from merchgraph.tools.checkpoint import load
+from merchgraph.tools.checkpoint import fitting, load
 from merchgraph.tools.complement.config import PRESETS, Config
 from merchgraph.tools.complement.holdout import Case
 from merchgraph.tools.complement.learned import Given, Learned, learn
@@ -61,7 +61,8 @@ class Complement(Recommender):
             DataError: the file is damaged.
         """
         config, tensors = load(folder, Config, COMMAND)
-        return cls.knowing(Learned.of(tensors, config))
+        with fitting(folder, COMMAND):
+            return cls.knowing(Learned.of(tensors, config))
 
     @classmethod
     def knowing(cls, learned: Learned) -> Self:

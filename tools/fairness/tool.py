@@ -105,9 +105,13 @@ class FairRanker:
             DataError: the model is damaged.
         """
         config, tensors = checkpoint.load(folder, Config, COMMAND)
-        sellers = checkpoint.as_texts(tensors["sellers"])
-        targets = dict(zip(sellers, tensors["targets"].tolist(), strict=True))
-        start = dict(zip(sellers, tensors["subsidies"].tolist(), strict=True))
+        with checkpoint.fitting(folder, COMMAND):
+            form = {"sellers": ":u", "targets": "S:f", "subsidies": "S:f"}
+            checkpoint.sizes_of(tensors, form)
+            sellers = checkpoint.as_texts(tensors["sellers"])
+            targets = dict(zip(sellers, tensors["targets"].tolist(), strict=True))
+            start = dict(zip(sellers, tensors["subsidies"].tolist(), strict=True))
+            cls(config.goal, targets, start=start)
         return cls(config.goal, targets, start=start, ledger=ledger)
 
     def subsidies(self) -> dict[str, float]:

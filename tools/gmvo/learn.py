@@ -42,6 +42,18 @@ class Lists(NamedTuple):
     target: NDArray[np.int64]
     chance: NDArray[np.float32]
 
+    def check(self, items: int) -> None:
+        """Refuse lists that do not fit a catalogue of so many items.
+
+        Raises:
+            ValueError: what does not fit.
+        """
+        ends = [0, *self.starts.tolist(), len(self.target)]
+        if len(self.starts) != len(self.column) + 1 or ends != sorted(ends):
+            raise ValueError("'starts' are not the starts of one list a good")
+        if max([-1, *self.column.tolist(), *self.target.tolist()]) >= items:
+            raise ValueError(f"an item beyond the {items} of the catalogue is named")
+
 
 NOTHING = Lists(
     column=np.zeros(0, np.int64),

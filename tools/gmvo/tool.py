@@ -57,8 +57,19 @@ class Similar(Recommender):
             DataError: the file is damaged.
         """
         config, tensors = checkpoint.load(folder, Config, command)
-        found = Lists(*(tensors[name] for name in Lists._fields))
-        return cls(config)._with(tuple(checkpoint.as_texts(tensors["items"])), found)
+        with checkpoint.fitting(folder, command):
+            form = {
+                "items": ":u",
+                "column": "G:i",
+                "starts": "S:i",
+                "target": "P:i",
+                "chance": "P:f",
+            }
+            checkpoint.sizes_of(tensors, form)
+            found = Lists(*(tensors[name] for name in Lists._fields))
+            items = tuple(checkpoint.as_texts(tensors["items"]))
+            found.check(len(items))
+            return cls(config)._with(items, found)
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """What `load` reads."""

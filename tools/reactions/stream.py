@@ -22,7 +22,15 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from merchgraph.runtime.errors import DataError
-from merchgraph.tools.checkpoint import Tensors, as_bytes, as_texts, load, save
+from merchgraph.tools.checkpoint import (
+    Tensors,
+    as_bytes,
+    as_texts,
+    fitting,
+    load,
+    save,
+    sizes_of,
+)
 from merchgraph.tools.reactions.config import COMMAND, Config
 from merchgraph.tools.reactions.linear import Linear, pooled, probability
 from merchgraph.tools.reactions.watch import Face, Watch
@@ -71,6 +79,13 @@ class Learnt(NamedTuple):
     bias: float
 
 
+FORM = {
+    "features": ":u", "rest": "F:f", "moves": "F:f", "mean": "D:f", "spread": "D:f", "weights": "D:f",
+    "numbers": "N:f",
+}  # fmt: skip
+"""What a file of a detector holds, see `checkpoint.sizes_of`."""
+
+
 class Detector:
     """Tells from one person's face, frame by frame and from the past alone, whether the assistant erred.
 
@@ -93,15 +108,15 @@ class Detector:
             DataError: the file is damaged, or of another version.
         """
         _, tensors = load(folder, Config, COMMAND)
-        try:
+        with fitting(folder, COMMAND):
+            sizes = sizes_of(tensors, FORM)
             face = Face(tuple(as_texts(tensors["features"])), tensors["rest"], tensors["moves"])
             bias, slope, shift = (float(number) for number in tensors["numbers"])
             linear = Linear(tensors["mean"], tensors["spread"], tensors["weights"], bias)
-        except (KeyError, ValueError) as error:
-            raise DataError(
-                f"The model in {str(folder)!r} is not a detector ({error}); make it anew: {COMMAND}"
-            ) from error
-        return cls(Learnt(face, linear, slope, shift))
+            if len(face.features) != sizes["F"] or not sizes["F"]:
+                raise ValueError(f"{len(face.features)} features are named, {sizes['F']} are there")
+            linear.logits(told_of(np.zeros((WIDE, sizes["F"]))))
+            return cls(Learnt(face, linear, slope, shift))
 
     def save(self, folder: Path, config: Config, card: str) -> None:
         """Keep it where `load` finds it.
