@@ -10,7 +10,7 @@ from langgraph.graph.state import CompiledStateGraph
 from pydantic import BaseModel, ValidationError
 
 from merchgraph.runtime.durable import Graph, thread
-from merchgraph.runtime.errors import SetupError
+from merchgraph.runtime.errors import MerchgraphError, SetupError
 from merchgraph.runtime.ledger import Usage
 from merchgraph.runtime.recording import taking
 
@@ -98,7 +98,11 @@ async def run_graph(
 async def _streamed(
     graph: Graph, start: Any, context: BaseModel, watch: Watch | None, config: Any
 ) -> dict[str, Any]:
-    """The last state of a run; what is kept in a thread is on disk before the next step begins."""
+    """The last state of a run; what is kept in a thread is on disk before the next step begins.
+
+    Raises:
+        MerchgraphError: with the calls of the whole run, not only of the node that failed.
+    """
     state: dict[str, Any] = {}
     stream: AsyncIterator[Any] = graph.astream(
         start,
@@ -108,13 +112,17 @@ async def _streamed(
         subgraphs=True,
         durability="sync" if config else None,
     )
-    async for within, mode, data in stream:
-        if mode == "values":
-            if within:
-                continue  # the state of a loop inside the graph
-            state = data
-        if watch is not None:
-            watch(mode, data)
+    try:
+        async for within, mode, data in stream:
+            if mode == "values":
+                if within:
+                    continue  # the state of a loop inside the graph
+                state = data
+            if watch is not None:
+                watch(mode, data)
+    except MerchgraphError as error:
+        error.calls = [*state.get("calls", ()), *error.calls]
+        raise
     return state
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from merchgraph.graphs.front import checked
 from merchgraph.graphs.registry import module
-from merchgraph.runtime.errors import DataError, MerchgraphError, SetupError
+from merchgraph.runtime.errors import DataError, SetupError
 from merchgraph.runtime.models import endpoint
 
 FACTORY = "merchgraph.graphs.rows:rows"
@@ -77,17 +77,7 @@ class GraphRows:
             request = checked(self._request, given)
         except SetupError as error:
             raise DataError(str(error)) from error
-        state = dict[str, Any]()
-
-        def watch(mode: str, data: Any) -> None:
-            if mode == "values":
-                state.update(calls=data.get("calls", ()))
-
-        try:
-            found: BaseModel = await self._graph.arun(request, self.context, watch=watch)
-        except MerchgraphError as error:
-            error.calls = [*state.get("calls", ()), *error.calls]
-            raise
+        found: BaseModel = await self._graph.arun(request, self.context)
         return found
 
 

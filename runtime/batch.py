@@ -11,14 +11,16 @@ fail alike (no server, no quota) does the batch stop, so that `resume` can go on
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, Protocol
 
 from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
 
-from merchgraph.runtime.batch_columns import Cells, cells, columns_of
+from merchgraph.runtime.batch_columns import columns_of
 from merchgraph.runtime.batch_input import Input, Row, row_id
 from merchgraph.runtime.batch_output import Folder, Shard
 from merchgraph.runtime.errors import (
@@ -32,6 +34,8 @@ from merchgraph.runtime.ledger import Usage
 from merchgraph.runtime.log import logger
 
 LEAST_ALIKE = 20
+Done = tuple[bytes, Usage]
+"""The fields of a result as JSON, and what it took."""
 log = logger("batch")
 
 
@@ -106,13 +110,11 @@ class Tally:
             setattr(self, name, getattr(self, name) + value)
 
     @classmethod
-    def of(cls, row: Cells) -> Tally:
+    def of(cls, used: Usage, failed: bool) -> Tally:
         """Of one finished row."""
-        used = row.get("usage") or {}
         return cls(
-            rows=1, failed=row["error"] is not None, calls=used.get("calls", 0),
-            prompt=used.get("prompt_tokens", 0), cached=used.get("cached_tokens", 0),
-            completion=used.get("completion_tokens", 0),
+            rows=1, failed=failed, calls=used.calls, prompt=used.prompt_tokens,
+            cached=used.cached_tokens, completion=used.completion_tokens,
         )  # fmt: skip
 
 
@@ -174,36 +176,42 @@ class Worker:
 
     async def _one(self, shard: Shard, number: int, row: Row, tell: Tell) -> None:
         try:
-            done = await self._row(number, row)
-            shard.note(done)
-            tell(Tally.of(done))
+            name = row_id(self.job.table, number, row.get(self.job.table.id))
+            asked = asyncio.ensure_future(self._answered(row))
+            try:
+                await asyncio.wait([asked])
+            except asyncio.CancelledError:
+                await _stopped([asked])
+                raise
+            error = asked.exception()
+            self._watch(error)
+            whole, used = self._failed(error) if error is not None else asked.result()
+            told = None if error is None else f"{type(error).__name__}: {error}"
+            ours = json.dumps({"row": number, "id": name, "error": told}).encode()
+            shard.note(number, ours[:-1] + b", " + whole[1:])
+            tell(Tally.of(used, error is not None))
         except MerchgraphError as error:
             self._broken = self._broken or error
             raise
         finally:
             self.slots.release()
 
-    async def _row(self, number: int, row: Row) -> Cells:
-        """A row's result, or its error."""
-        table, kind = self.job.table, self.answer.kind
-        name = row_id(table, number, row.get(table.id))
-        asked = asyncio.ensure_future(self.answer(row))
+    async def _answered(self, row: Row) -> Done:
+        """A row's result."""
+        result = await self.answer(row)
         try:
-            await asyncio.wait([asked])
-        except asyncio.CancelledError:
-            await _stopped([asked])
-            raise
-        error = asked.exception()
-        self._watch(error)
-        whole: dict[str, Any] = dict.fromkeys(kind.model_fields)
-        if error is None:
-            whole |= asked.result().model_dump(mode="json")
-        elif "usage" in whole:
-            calls = error.calls if isinstance(error, MerchgraphError) else ()
-            whole["usage"] = Usage.of(calls).model_dump(mode="json")
-        told = None if error is None else f"{type(error).__name__}: {error}"
-        whole |= {"row": number, "id": name, "error": told}
-        return {column: cells(whole[column], type_) for column, type_ in self.columns.items()}
+            text = result.model_dump_json()
+        except PydanticSerializationError:  # a lone surrogate
+            text = json.dumps(result.model_dump(mode="json"))
+        return text.encode(), getattr(result, "usage", Usage())
+
+    def _failed(self, error: BaseException) -> Done:
+        """What stands in a row's columns in place of a result."""
+        used = Usage.of(error.calls if isinstance(error, MerchgraphError) else ())
+        fields: dict[str, Any] = dict.fromkeys(self.answer.kind.model_fields)
+        if "usage" in fields:
+            fields["usage"] = used.model_dump(mode="json")
+        return json.dumps(fields).encode(), used
 
     def _watch(self, error: BaseException | None) -> None:
         """Stop where many rows one after the other fail of one cause, which is not theirs.

@@ -4,8 +4,8 @@
     out/rows-000000000.parquet      a finished shard, named by its first row
     out/.rows-000001000.jsonl       the finished rows of a shard that is under way
 
-A shard is there whole or not at all. A row counts once: a journal's last line of a row wins, a shard wins
-over its journal. A kill between any two steps leaves a folder from which `--resume` goes on.
+A shard is there whole or not at all. A row counts once: its first good line in a journal wins, and a
+shard wins over its journal. A kill between any two steps leaves a folder from which `--resume` goes on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 import polars as pl
 
-from merchgraph.runtime.batch_columns import Cells, frame
+from merchgraph.runtime.batch_columns import cells, frame
 from merchgraph.runtime.errors import DataError, SetupError
 from merchgraph.runtime.files import put
 
@@ -140,7 +140,7 @@ class Shard:
 
     Attributes:
         first: number of its first row.
-        rows: finished rows by number, also those of an earlier sitting.
+        rows: finished rows by number as JSON, also those of an earlier sitting.
         whole: it was finished before, without an error.
     """
 
@@ -151,7 +151,7 @@ class Shard:
         name = f"rows-{first:09d}"
         self.file = folder.path / f"{name}.parquet"
         self.journal = folder.path / f".{name}.jsonl"
-        self.rows: dict[int, Cells] = {}
+        self.rows: dict[int, bytes] = {}
         self.whole = False
 
     def load(self) -> Shard:
@@ -166,10 +166,9 @@ class Shard:
                 self.journal.unlink(missing_ok=True)
                 return self
             rows = self._read(list(self.columns)).filter(pl.col("error").is_null())
-            self.rows = {row["row"]: row for row in rows.iter_rows(named=True)}
-        for row in self._noted():
-            if row["error"] is None:
-                self.rows.setdefault(row["row"], row)
+            self.rows = {row["row"]: json.dumps(row).encode() for row in rows.iter_rows(named=True)}
+        for number, line in self._noted():
+            self.rows.setdefault(number, line)
         return self
 
     def _read(self, columns: list[str]) -> pl.DataFrame:
@@ -188,8 +187,8 @@ class Shard:
             )
         return found
 
-    def _noted(self) -> Iterator[Cells]:
-        """The rows of the journal; a line that a kill cut is taken off it."""
+    def _noted(self) -> Iterator[tuple[int, bytes]]:
+        """The good rows of the journal; a line that a kill cut is taken off it."""
         try:
             data = self.journal.read_bytes()
         except FileNotFoundError:
@@ -201,26 +200,27 @@ class Shard:
                 row = json.loads(line)
             except ValueError:
                 continue  # torn by a power cut; its row is run again
-            if isinstance(row, dict) and row.keys() == self.columns.keys():
-                yield row
+            good = isinstance(row, dict) and row.keys() == self.columns.keys()
+            if good and row["error"] is None:
+                yield row["row"], line
 
     @cached_property
     def _open(self) -> int:
         return os.open(self.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
-    def note(self, row: Cells) -> None:
-        """Keep a finished row.
+    def note(self, number: int, line: bytes) -> None:
+        """Keep a finished row: a JSON object of all columns, on one line.
 
         Raises:
             SetupError: the disk does not take it.
         """
-        line = json.dumps(row).encode() + b"\n"
+        left = line + b"\n"
         try:
-            while line:
-                line = line[os.write(self._open, line) :]
+            while left:
+                left = left[os.write(self._open, left) :]
         except OSError as error:
             raise self.folder._unwritable(error) from error
-        self.rows[row["row"]] = row
+        self.rows[number] = line
 
     def finish(self) -> None:
         """Put the shard in place of its journal, once every row is there.
@@ -228,8 +228,12 @@ class Shard:
         Raises:
             SetupError: the disk does not take it.
         """
-        table = frame([self.rows[number] for number in sorted(self.rows)], self.columns)
-        assert len(table) == self.count, "a shard is finished when all of its rows are"
+        assert len(self.rows) == self.count, "a shard is finished when all of its rows are"
+        lines = (json.loads(self.rows[number]) for number in sorted(self.rows))
+        rows = [
+            {name: cells(row[name], kind) for name, kind in self.columns.items()} for row in lines
+        ]
+        table = frame(rows, self.columns)
         buffer = io.BytesIO()
         table.write_parquet(buffer)
         try:

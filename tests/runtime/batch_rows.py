@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage
 from pydantic import BaseModel
 
 from merchgraph.runtime.errors import DataError, EndpointError, ModelReplyError
@@ -69,6 +70,11 @@ class Rows:
         return Result(
             text=text.upper(), length=len(text), deeds=deeds, notes={text: 1}, usage=Usage.of(calls)
         )
+
+
+def said(messages: Sequence[BaseMessage]) -> str:
+    """The answer of a scripted model that the rows expect."""
+    return f"echo of {messages[-1].content}"
 
 
 def made(**given: Any) -> Rows:

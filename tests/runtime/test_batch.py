@@ -136,6 +136,13 @@ def shard_rows(job: Job) -> list[dict[str, Any]]:
     return written(job).to_dicts()
 
 
+def test_text_that_is_no_utf8_and_numbers_that_are_none_come_out(tmp_path: Path) -> None:
+    job = job_of(["tea \ud800", "tea"], tmp_path)
+    asyncio.run(run(job))
+    assert written(job)["text"].to_list() == ["TEA ?", "TEA"]
+    assert written(job)["error"].null_count() == 2
+
+
 def test_many_rows_that_fail_alike_stop_the_batch(tmp_path: Path) -> None:
     job = job_of(["tea"] * 9 + ["away"] * 60, tmp_path, size=10, rows=4)
     with pytest.raises(

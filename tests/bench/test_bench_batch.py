@@ -1,0 +1,128 @@
+"""Batches: how much of an endpoint's 50 ms at 64 requests at once is kept, and memory over 100,000 rows.
+
+What is ideal is the endpoint's: calls x 50 ms / 64. Ray is timed after its start-up, from its first
+finished shard to its last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+from rich.console import Console
+
+from merchgraph.graphs.rows import FACTORY as GRAPH_ROWS
+from merchgraph.runtime.batch import Job, Tally, run
+from merchgraph.runtime.batch_input import read_input
+from merchgraph.runtime.batch_output import Folder
+from merchgraph.runtime.batch_ray import run_ray
+from merchgraph.runtime.scripted import Always, scripted
+from merchgraph.runtime.settings import use_settings
+from merchgraph.tools.data.tables import Shop
+from tests.bench.test_bench_arag import CALLS, REPLIES, SLATE, K, store
+from tests.runtime.batch_job import job_of
+from tests.runtime.batch_rows import said
+
+__all__ = ["store"]
+
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]
+
+DELAY_S, AT_ONCE = 0.05, 64
+KEPT = 0.9
+ROWS, SMALL = 100_000, 20_000
+GROWTH_MB = 20
+
+
+@pytest.fixture
+def say() -> Console:
+    return Console(stderr=True)
+
+
+def ideal(calls: int, at_once: int = AT_ONCE) -> float:
+    return calls * DELAY_S / at_once
+
+
+def timed(job: Job) -> tuple[Tally, float, float]:
+    began, worked = time.perf_counter(), time.process_time()
+    tally = asyncio.run(run(job))
+    return tally, time.perf_counter() - began, time.process_time() - worked
+
+
+def test_rows_of_one_call_keep_the_endpoint_busy(tmp_path: Path, say: Console) -> None:
+    texts = [f"tea {n}" for n in range(6000)]
+    with scripted({"echo": Always(said)}, delay_s=DELAY_S, cap=AT_ONCE) as model:
+        job = job_of(texts, tmp_path, size=1000, rows=AT_ONCE, model=str(model))
+        tally, seconds, worked = timed(job)
+    kept = ideal(tally.calls) / seconds
+    say.print(
+        f"one call a row: {kept:.1%} of ideal, {1000 * worked / tally.calls:.2f} ms of CPU a call"
+    )
+    assert (tally.calls, tally.failed) == (6000, 0)
+    assert kept >= KEPT
+
+
+def test_arag_keeps_the_endpoint_busy(tmp_path: Path, say: Console, store: Shop) -> None:
+    file, rows = tmp_path / "users.jsonl", 150
+    lines = [{"id": n, "user": "ann", "candidates": SLATE} for n in range(rows)]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    table = read_input(file, 50)
+    with scripted(REPLIES, delay_s=DELAY_S, cap=AT_ONCE) as model:
+        given = {"graph": "arag", "context": {"model": str(model), "k": K}}
+        job = Job(GRAPH_ROWS, given, table, Folder(tmp_path / "out", 50, rows), 16)
+        tally, seconds, worked = timed(job)
+    kept = ideal(tally.calls) / seconds
+    say.print(f"ARAG: {kept:.1%} of ideal, {1000 * worked / rows:.1f} ms of CPU a user")
+    assert (tally.calls, tally.failed) == (CALLS * rows, 0)
+    assert kept >= KEPT
+
+
+def test_memory_is_flat_over_a_hundred_thousand_rows(tmp_path: Path, say: Console) -> None:
+    file, seen = tmp_path / "rows.parquet", dict[int, float]()
+    ids = pl.int_range(ROWS, eager=True)
+    pl.DataFrame({"id": ids, "text": pl.Series([f"green tea {n}" for n in ids])}).write_parquet(
+        file
+    )
+    table = read_input(file, 1000)
+    job = Job(
+        "tests.runtime.batch_rows:made", {}, table, Folder(tmp_path / "out", 1000, ROWS), AT_ONCE
+    )
+
+    def look(tally: Tally) -> None:
+        if tally.rows % SMALL == 0:
+            seen[tally.rows] = resident_mb()
+
+    began = time.perf_counter()
+    tally = asyncio.run(run(job, look))
+    seconds = time.perf_counter() - began
+    say.print(f"{ROWS / seconds:,.0f} rows/s; resident MB by rows: {seen}")
+    assert tally.rows == ROWS
+    assert seen[ROWS] - seen[SMALL] < GROWTH_MB
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_two_workers_of_ray_keep_it_busy_too(
+    tmp_path: Path, say: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    texts, size = [f"tea {n}" for n in range(24_000)], 1000
+    job = job_of(texts, tmp_path, size=size, rows=AT_ONCE // 2, delay_s=DELAY_S)
+    ends = list[tuple[float, int]]()
+    began = time.perf_counter()
+    with use_settings(log_level="error"):
+        tally = run_ray(job, lambda tally: ends.append((time.perf_counter(), tally.rows)))
+    (first, done), (last, whole) = ends[0], ends[-1]
+    kept = ideal(whole - done) / (last - first)
+    say.print(f"Ray: {kept:.1%} of ideal after {first - began:.0f} s to its first shard")
+    assert tally.rows == len(texts)
+    assert kept >= KEPT
