@@ -1,0 +1,204 @@
+"""The TMF suite: which of 20 candidates is in the household's next basket?
+
+    report = run(Params(), telling=lambda stage: lambda done, total: None)
+
+Every household is asked once, about its first basket after the cut: one item of it, under one behaviour,
+among 19 others that are not in the basket. A random slate draws them evenly from the goods, a hard one
+from those of the category nearest in price; both are about the same item. The graph is of the weeks
+before the trained systems' questions, histories go up to the basket (`tools/tmf/data.py`).
+
+    HitRate@1     1 if the target has the best score; of equal bests its share. Scores are mean
+                  log-likelihoods of labels, so that every answer is one of the candidates
+    ValidRatio    part of the free answers in which exactly one candidate's label occurs (LLaRA)
+
+Intervals draw households, 9,999 times; a trained system is the mean of its seeds, case by case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from merchgraph.evals.baselines.tmf import RANKERS
+from merchgraph.evals.report import Report
+from merchgraph.evals.suites.tmf_systems import Trained, Trainer, systems
+from merchgraph.evals.suites.tmf_tables import Judged, Values, hits, report, valid
+from merchgraph.runtime.errors import SetupError
+from merchgraph.tools.checkpoint import quiet
+from merchgraph.tools.data.checks import quoted
+from merchgraph.tools.data.shops import shop
+from merchgraph.tools.data.tables import Shop, local
+from merchgraph.tools.tmf.config import Config
+from merchgraph.tools.tmf.data import KINDS, Draw, Log, Question, log, questions
+from merchgraph.tools.tmf.lesson import View, view
+
+Progress = Callable[[int, int], None]
+Telling = Callable[[str], Progress]
+DRAWN = 1
+"""Seed of the test's questions, other than that of any training's."""
+SUM, FUSION = "tmf + fusion score", "fusion alone"
+MAIN = ("untuned LLM", "text-only LoRA", "tmf")
+
+
+class Params(BaseModel):
+    """What is compared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str = "complete_journey"
+    before: datetime | None = None
+    """The cut; None is `days` before the end of the log."""
+    days: Annotated[int, Field(ge=1)] = 35
+    """Length of the test, in days from the cut."""
+    cases: Annotated[int, Field(ge=1)] = 200
+    """Households; each is asked twice, with a random slate and with a hard one."""
+    generate: Annotated[int, Field(ge=0)] = 40
+    """Questions that are answered freely as well."""
+    seeds: Annotated[int, Field(ge=1, le=20)] = 1
+    systems: str = "all"
+    """"all", "main" (tmf, text alone, untuned), "baselines" (no language model), or names with commas."""
+    config: Config = Config()
+    """Of the tool; the seed counts up from its own."""
+
+
+class Prepared(NamedTuple):
+    """What all systems share: Q = 2 N questions, the random ones of all households, then the hard."""
+
+    seen: View
+    asked: list[Question]
+    trainer: Trainer
+    before: datetime
+
+
+def run(params: Params | None = None, *, telling: Telling | None = None) -> Report:
+    """Compare the systems.
+
+    Args:
+        params: None is `Params()`.
+        telling: begins a stage, "graph" or the name of a system, and gives what is told of its progress.
+
+    Raises:
+        SetupError: an unknown shop or system, a cut that leaves nothing, or a missing package.
+    """
+    params = params or Params()
+    chosen = _chosen(params)
+    begin = telling or (lambda stage: lambda done, total: None)
+    ready = prepare(shop(params.data), params)
+    judged = _ranked(ready, params, begin) if _baselines(params) else []
+    for system in chosen:
+        judged += _trained(ready, system, params, begin(system.name))
+    behaviours = ready.seen.past.behaviours
+    told = params.model_dump(mode="json")
+    return report(told, ready.asked, behaviours, judged, _notes(ready, params))
+
+
+def prepare(store: Shop, params: Params) -> Prepared:
+    """The questions, and what is learned from.
+
+    Raises:
+        SetupError: the cut leaves nothing to learn from or to ask about, or has a time zone.
+    """
+    before = local(params.before) if params.before else _cut(store, params.days)
+    seen = view(store.items, store.events, params.config, before)
+    whole = log(store.events, seen.kept, seen.past.behaviours)
+    asked = [one for kind in KINDS for one in _asked(whole, seen, params, kind)]
+    if not asked or not seen.questions:
+        raise SetupError(
+            f"The cut {before:%Y-%m-%d} leaves {len(seen.questions)} questions of {store.name} to learn "
+            f"from and {len(asked)} to ask; cut at another time (--before, --days), or set fewer "
+            f"purchases (--set least=...)."
+        )
+    data = f"{store.name} {store.fingerprint} {before} {len(seen.past.item)}"
+    trainer = Trainer(data, store.items, seen, asked, params.generate)
+    return Prepared(seen, asked, trainer, before)
+
+
+def _cut(store: Shop, days: int) -> datetime:
+    """So many days before the end of the log's last day."""
+    last = store.events.frame["time"].max()
+    if not isinstance(last, datetime):
+        raise SetupError(f"The log of {store.name} has no times to cut at.")
+    return datetime(last.year, last.month, last.day) + timedelta(days=1 - days)
+
+
+def _asked(whole: Log, seen: View, params: Params, kind: str) -> list[Question]:
+    kinds = tuple(one for one in KINDS if one == kind)
+    draw = Draw(seen.end, seen.end + params.days, params.cases, kinds=kinds, each=True, seed=DRAWN)
+    found = questions(whole, seen.kept, draw, params.config)
+    return [one for one in found if len(one.slate) == params.config.slate]
+
+
+def _ranked(ready: Prepared, params: Params, begin: Telling) -> list[Judged]:
+    tell = begin("graph")
+    known = ready.trainer.known(params.config, lambda done, total, what: tell(done, total))
+    found = []
+    for name, (ranker, about) in RANKERS.items():
+        scores = [ranker(ready.seen.kept, known, one) for one in ready.asked]
+        found.append(Judged(name, about, "baseline", [hits(scores, ready.asked)]))
+    return found
+
+
+def _trained(ready: Prepared, system: Trained, params: Params, tell: Progress) -> list[Judged]:
+    """The system by its likelihoods; of the tool itself also the fusion's scores, and both."""
+    plain: list[Values] = []
+    fused: list[Values] = []
+    both: list[Values] = []
+    share = None
+    for seed in range(params.config.seed, params.config.seed + params.seeds):
+        found = ready.trainer.opinions(system, seed, lambda done, total, what: tell(done, total))
+        plain.append(hits([*found.likely], ready.asked))
+        fused.append(hits([*found.fused], ready.asked))
+        both.append(hits([*(found.likely + found.fused)], ready.asked))
+        share = share or valid(found.answers, ready.asked, ready.seen.kept)
+    judged = [Judged(system.name, system.about, system.kind, plain, share)]
+    if system.name == "tmf":
+        judged.append(Judged(FUSION, "its fusion, no language model", "ablation", fused))
+        judged.append(Judged(SUM, "both added: what the tool ranks by", "method", both))
+    return judged
+
+
+def _baselines(params: Params) -> bool:
+    return params.systems in ("all", "main", "baselines")
+
+
+def _chosen(params: Params) -> list[Trained]:
+    """The systems with a language model that are asked for, the untuned and the smaller ones first.
+
+    Raises:
+        SetupError: a name that is not known, or none.
+    """
+    every = systems(params.config)
+    groups: dict[str, Sequence[str]] = {
+        "all": [one.name for one in every], "main": MAIN, "baselines": (),
+    }  # fmt: skip
+    names = groups.get(params.systems)
+    if names is None:
+        names = [name.strip() for name in params.systems.split(",") if name.strip()]
+        known = [one.name for one in every]
+        wrong = [name for name in names if name not in known]
+        if wrong or not names:
+            raise SetupError(
+                f"There is no system {wrong[0] if wrong else params.systems!r}; there are all, main, "
+                f"baselines, {quoted(known, most=len(known))}."
+            )
+    order = {name: place for place, name in enumerate(MAIN)}
+    return sorted(
+        (one for one in every if one.name in names), key=lambda one: order.get(one.name, len(order))
+    )
+
+
+def _notes(ready: Prepared, params: Params) -> list[str]:
+    half = ready.asked[: len(ready.asked) // 2]
+    repeats = np.mean([bool(np.isin(q.slate[q.right], q.trail.items).any()) for q in half])
+    known = ready.trainer.known(params.config, quiet) if _baselines(params) else None
+    return [
+        f"{len(half):,} households, asked once each after {ready.before:%Y-%m-%d}; {repeats:.0%} of the "
+        f"targets were bought before. Trained on {len(ready.seen.questions):,} questions of the "
+        f"{params.config.weeks} weeks before; goods: {len(ready.seen.kept):,}.",
+        "Negatives may be of the household's own past, as a shop's shelf is; LLaRA leaves those out.",
+        *(known.pictures.told if known else ()),
+    ]

@@ -1,0 +1,214 @@
+"""What the TMF suite compares: a language model untuned, tuned on text, with one vector, with three.
+
+A trained system is a config, trained once per seed on the log before the cut. Its training lies in the
+cache while it lasts, its opinions when it is done, so that a suite that was stopped goes on where it
+stood; all systems share one warm-up per seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from merchgraph.runtime.errors import SetupError
+from merchgraph.runtime.files import put
+from merchgraph.runtime.settings import settings
+from merchgraph.tools.checkpoint import Progress, quiet
+from merchgraph.tools.data.tables import Items
+from merchgraph.tools.tmf.config import MODALITIES, Config
+from merchgraph.tools.tmf.data import Question
+from merchgraph.tools.tmf.items import Known
+from merchgraph.tools.tmf.lesson import View, knowledge, lesson_with, model_of
+
+VERSION = "1"  # raise it when the same config trains another model
+KEEP = 10
+"""Questions after which opinions are kept."""
+WARM_FIELDS = ("llm", "least", "weeks", "history", "slate", "positives", "words", "rank", "alpha",
+               "dropout", "warm_steps", "batch", "rate", "seed", "device")  # fmt: skip
+"""What the warm-up depends on."""
+Kind = Literal["baseline", "ablation", "method"]
+
+
+class Trained(NamedTuple):
+    """A system with a language model.
+
+    Attributes:
+        name, about: for the report.
+        kind: of system.
+        config: its settings but the seed.
+    """
+
+    name: str
+    about: str
+    kind: Kind
+    config: Config
+
+
+class Opinions(NamedTuple):
+    """What a system thinks of each candidate.
+
+    Attributes:
+        likely: (Q, C) float32 — mean log-likelihoods.
+        fused: (Q, C) float32 — scores of the fusion, 0 without one.
+        answers: (G,) what the model wrote by itself on the first questions.
+    """
+
+    likely: NDArray[np.float32]
+    fused: NDArray[np.float32]
+    answers: tuple[str, ...]
+
+
+def systems(base: Config) -> list[Trained]:
+    """All systems with a language model, the tool first."""
+
+    def changed(**changes: object) -> Config:
+        return Config.model_validate(base.model_dump() | changes)
+
+    none = {"modalities": (), "warm_steps": 0, "align_steps": 0, "joint_steps": 0}
+    without = [
+        Trained(f"tmf without {name}", f"no {name} vectors", "ablation",
+                changed(modalities=tuple(m for m in MODALITIES if m != name)))
+        for name in MODALITIES
+    ]  # fmt: skip
+    return [
+        Trained("tmf", "text, graph and image, AMSA over the history, CMA", "method", base),
+        Trained("text-only LoRA", "as many steps on text", "baseline", changed(modalities=())),
+        Trained("untuned LLM", "the language model as it comes", "baseline", changed(**none)),
+        Trained("LLaRA-style", "one LightGCN vector per item, an MLP", "baseline",
+                changed(fusion="single", modalities=("graph",))),
+        *without,
+        Trained("tmf without AMSA", "modalities do not see each other first", "ablation",
+                changed(amsa="none")),
+        Trained("tmf, AMSA by item", "self-attention within an item only", "ablation",
+                changed(amsa="item")),
+        Trained("tmf without CMA", "no cross-modality attention", "ablation", changed(cma=False)),
+        Trained("tmf without warm-up", "vectors from the first step", "ablation",
+                changed(warm_steps=0)),
+        Trained("tmf, mean pooling", "the mean of three vectors", "ablation",
+                changed(fusion="mean")),
+    ]  # fmt: skip
+
+
+@dataclass
+class Trainer:
+    """Trains systems on one view of a log and asks them the same questions.
+
+    Attributes:
+        data: names the log and its cut.
+        items: the catalogue.
+        seen: the log before the cut.
+        asked: Q questions with slates of one size.
+        generate: how many of them are answered freely as well.
+    """
+
+    data: str
+    items: Items
+    seen: View
+    asked: Sequence[Question]
+    generate: int
+    _known: dict[str, Known] = field(default_factory=dict)
+
+    def known(self, config: Config, progress: Progress = quiet) -> Known:
+        """Vectors of the goods, shared by systems whose graphs are the same."""
+        key = f"{config.graph_width} {config.graph_layers} {config.graph_steps} {config.history} "
+        key += f"{config.likeness} {config.seed}"
+        if key not in self._known:
+            self._known[key] = knowledge(self.seen, config, progress)
+        return self._known[key]
+
+    @cached_property
+    def folder(self) -> Path:
+        """Of the suite in the cache."""
+        return settings().cache_dir / "tmf-suite"
+
+    def opinions(self, system: Trained, seed: int, progress: Progress = quiet) -> Opinions:
+        """Of one system, from the cache where they were found before.
+
+        Raises:
+            SetupError: a package is missing, or the cache cannot be written.
+        """
+        config = system.config.model_copy(update={"seed": seed})
+        name = _name(VERSION, self.data, config.model_dump_json(), self._questions, self.generate)
+        done = self.folder / f"{name}.npz"
+        kept = _read(done, len(self.asked))
+        if kept:
+            return kept
+        known = self.known(config, progress) if config.seeing else None
+        made = lesson_with(self.seen, known, config)
+        told = {key: value for key, value in config.model_dump().items() if key in WARM_FIELDS}
+        made.warm = self.folder / f"warm-{_name(VERSION, self.data, json.dumps(told))}"
+        training = self.folder / f"training-{name}"
+        made.learn((training, self.data), progress)
+        found = self._ask(made, done.with_suffix(".part.npz"), progress)
+        _write(done, found)
+        done.with_suffix(".part.npz").unlink(missing_ok=True)
+        shutil.rmtree(training, ignore_errors=True)
+        return found
+
+    @cached_property
+    def _questions(self) -> str:
+        told = [(q.user, q.asked, q.slate.tolist(), q.right.tolist()) for q in self.asked]
+        return _name(repr(told))
+
+    def _ask(self, made: object, part: Path, progress: Progress) -> Opinions:
+        """Opinions on all questions; some are kept on the way."""
+        from merchgraph.tools.tmf.learn import Lesson
+
+        assert isinstance(made, Lesson)
+        model = model_of(self.items, self.seen, made)
+        early = _read(part) or Opinions(*_empty(self.asked), ())
+        likely, fused, answers = [*early.likely], [*early.fused], [*early.answers]
+        for number, question in enumerate(self.asked):
+            if number < len(likely):
+                continue
+            opinion = model.opinion(question)
+            likely.append(opinion.likely.astype(np.float32))
+            fused.append(opinion.fused.astype(np.float32))
+            if number < self.generate:
+                answers.append(model.answer(question))
+            progress(number + 1, len(self.asked), "asking")
+            if (number + 1) % KEEP == 0:
+                _write(part, Opinions(np.stack(likely), np.stack(fused), tuple(answers)))
+        return Opinions(np.stack(likely), np.stack(fused), tuple(answers))
+
+
+def _empty(asked: Sequence[Question]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    nothing = np.zeros((0, len(asked[0].slate)), np.float32)
+    return nothing, nothing
+
+
+def _name(*parts: object) -> str:
+    return hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()
+
+
+def _read(file: Path, questions: int | None = None) -> Opinions | None:
+    """What was kept; None where there is nothing, or not as many."""
+    if not file.exists():
+        return None
+    with np.load(file, allow_pickle=False) as kept:
+        found = Opinions(kept["likely"], kept["fused"], tuple(json.loads(str(kept["answers"]))))
+    return found if questions in (None, len(found.likely)) else None
+
+
+def _write(file: Path, found: Opinions) -> None:
+    data = BytesIO()
+    answers = np.array(json.dumps(found.answers))
+    np.savez(data, likely=found.likely, fused=found.fused, answers=answers)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        put(file, data.getvalue())
+    except OSError as error:
+        raise SetupError(
+            f"Opinions cannot be kept in {str(file.parent)!r} ({error.strerror or error}); set "
+            f"MERCHGRAPH_CACHE to a folder that can be written to, or make room there."
+        ) from error
