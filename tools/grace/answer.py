@@ -1,6 +1,7 @@
 """From a trained model to lists: beams and copies, each with its whole probability.
 
-    listed(model, batch, Ask(width=10))      # per shopper: item -> log probability, best first
+    pairs = listed(model, batch, Ask(width=10))      # per shopper, by behaviour and item
+    anyhow(pairs[0])                                 # by item
 
 Beams are the decoder's own; the most likely copies are told by the decoder, too, so that both get the
 sum of both ways to name an item. Of the other own items only the way through the copy path counts, which
@@ -9,7 +10,9 @@ is a bound from below.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from collections.abc import Iterable
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,6 +22,7 @@ from merchgraph.tools.grace.model import Copies, Grace, Read
 from merchgraph.tools.grace.samples import Batch
 
 NOTHING = float("-inf")
+ANY = -1
 
 
 class Ask(NamedTuple):
@@ -26,13 +30,11 @@ class Ask(NamedTuple):
 
     Attributes:
         width: beams of each behaviour, and copies that the decoder tells, too.
-        behaviour: the only one; None adds up all of them.
-        together: behaviour and item are the answer, instead of an item by any behaviour.
+        behaviour: the only one; None is all of them.
     """
 
     width: int = 10
     behaviour: int | None = None
-    together: bool = False
 
 
 class Answer(NamedTuple):
@@ -40,7 +42,7 @@ class Answer(NamedTuple):
 
     Attributes:
         item: its code.
-        behaviour: its code; -1 for any.
+        behaviour: its code, `ANY` for any.
         score: log probability.
     """
 
@@ -51,14 +53,23 @@ class Answer(NamedTuple):
 
 @torch.no_grad()
 def listed(model: Grace, batch: Batch, ask: Ask) -> list[list[Answer]]:
-    """What comes next for each shopper, best first; items off the beams and never had are left out."""
+    """What comes next for each shopper, behaviour and item together, best first.
+
+    Items that are off the beams and that the shopper never had are left out.
+    """
     model.eval()
-    read = model.read(batch)
-    found = _weighed(model, read, batch, ask)
-    return [
-        _sums([one[row] for one in found], ask.together, model.config.behaviours)
-        for row in range(len(batch.item))
-    ]
+    ways = _weighed(model, model.read(batch), batch, ask)
+    return [_once([way[row] for way in ways]) for row in range(len(batch.item))]
+
+
+def anyhow(answers: list[Answer]) -> list[Answer]:
+    """Items by any behaviour, best first: probabilities of the same item added up."""
+    sums: dict[int, float] = {}
+    for one in answers:
+        before = sums.get(one.item, NOTHING)
+        top = max(before, one.score)
+        sums[one.item] = top + math.log(math.exp(before - top) + math.exp(one.score - top))
+    return [Answer(item, ANY, score) for item, score in _best(sums.items())]
 
 
 def _weighed(model: Grace, read: Read, batch: Batch, ask: Ask) -> list[list[list[Answer]]]:
@@ -112,17 +123,18 @@ def _answers(found: Found) -> list[list[Answer]]:
     ]
 
 
-def _sums(ways: list[list[Answer]], together: bool, behaviours: bool) -> list[Answer]:
-    """Each thing once: of several ways to find it the greatest score, over behaviours the sum."""
+def _once(ways: list[list[Answer]]) -> list[Answer]:
+    """Each pair once: of several ways to find it the greatest score, best first."""
     pairs: dict[tuple[int, int], float] = {}
     for one in (answer for way in ways for answer in way):
-        key = one.item, one.behaviour if behaviours else -1
+        key = one.item, one.behaviour
         pairs[key] = max(pairs.get(key, NOTHING), one.score)
-    if not together:
-        sums: dict[tuple[int, int], Tensor] = {}
-        for (item, _), score in pairs.items():
-            here = torch.tensor(score, dtype=torch.float64)
-            sums[item, -1] = torch.logaddexp(sums[item, -1], here) if (item, -1) in sums else here
-        pairs = {key: float(score) for key, score in sums.items()}
-    best = sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))
-    return [Answer(*key, score) for key, score in best]
+    return [Answer(*key, score) for key, score in _best(pairs.items())]
+
+
+Key = TypeVar("Key", int, tuple[int, int])
+
+
+def _best(scores: Iterable[tuple[Key, float]]) -> list[tuple[Key, float]]:
+    """By score, and by code where scores are equal."""
+    return sorted(scores, key=lambda pair: (-pair[1], pair[0]))

@@ -49,7 +49,7 @@ class Config(BaseModel):
         tuple[Branch, ...], Field(min_length=1, description="Of the journey attention.")
     ] = BRANCHES
     select: Annotated[int, Field(ge=1, description="N, interactions of the own journey.")] = 8
-    coarse: Annotated[int, Field(ge=1, le=8, description="c, coarse tokens of a journey's.")] = 2
+    coarse: Annotated[int, Field(ge=1, le=8, description="c, coarse tokens of each.")] = 1
     window: Annotated[int, Field(ge=1, description="W, latest interactions of the window.")] = 5
     copies: Annotated[bool, Field(description="A path that copies what the shopper has had.")] = (
         True
@@ -64,7 +64,7 @@ class Config(BaseModel):
     layers: Annotated[int, Field(ge=1, le=12, description="Of encoder and of decoder.")] = 2
     hidden: Annotated[int, Field(ge=4, le=4096, description="Width inside a layer.")] = 128
 
-    steps: Annotated[int, Field(ge=1, description="Batches to learn from.")] = 1_500
+    steps: Annotated[int, Field(ge=1, description="Batches to learn from.")] = 800
     batch: Annotated[int, Field(ge=1, le=4096, description="B, journeys to predict at once.")] = 16
     targets: Annotated[int, Field(ge=1, le=64, description="K, items of a journey to predict.")] = 8
     rate: Annotated[float, Field(gt=0, description="Greatest learning rate.")] = 2e-3

@@ -30,7 +30,7 @@ class FastJourneyAttention(JourneyAttention):
     def common(self, name: str, states: Tensor, query: Tensor, blocks: Blocks) -> Tensor:
         """(B, n, L, H, d) — what the branches inter and current read; only that is projected."""
         if name == "inter":
-            rows, cut = slice(None), slice(self.coarse)
+            rows, cut = slice(None), self.coarse
         else:
             rows, cut = slice(-min(self.window, query.shape[1]), None), slice(None)
         pair = self.pair(name, states[:, rows, cut])

@@ -1,8 +1,8 @@
 """Journey-aware sparse attention (JSA) in plain PyTorch, each branch with a mask over what it may read.
 
-    compressed   one summary per interaction, of the whole history:   K_b = phi(tokens of b)
+    compressed   one summary per interaction, of the whole history: phi(tokens of b)
     intra        all tokens of the N interactions of the own journey that matter most
-    inter        the first c tokens (behaviour, department) of every interaction, across journeys
+    inter        c coarse tokens (the department) of every interaction, across journeys
     current      all tokens of the latest W interactions
 
     o_i = sum over branches of sigmoid(U h_i) * softmax(q_i K / sqrt(d)) V    a gate per branch, head
@@ -63,16 +63,13 @@ class JourneyAttention(nn.Module):
         super().__init__()
         self.branches, self.heads = config.branches, config.heads
         self.select, self.window = config.select, config.window
-        self.coarse = min(config.coarse, length)
-        width, head = config.width, config.width // config.heads
+        self.coarse = coarse_of(config.coarse, length)
+        width = config.width
         self.query = nn.Linear(width, width, bias=False)
         self.pairs = nn.ModuleDict(
             {name: nn.Linear(width, 2 * width, bias=False) for name in config.branches}
         )
-        self.summary = nn.ModuleList(
-            nn.Sequential(nn.Linear(length * head, head), nn.GELU(), nn.Linear(head, head))
-            for _ in ("key", "value")
-        )
+        self.summary: nn.Module = nn.Sequential(nn.Linear(length * width, width), nn.GELU())
         self.gate = nn.Linear(width, len(config.branches) * config.heads)
         self.out = nn.Linear(width, width, bias=False)
 
@@ -111,7 +108,8 @@ class JourneyAttention(nn.Module):
         pair, there = self.pair(name, states), blocks.there
         every = torch.ones(length, dtype=torch.bool, device=there.device)
         if name == "inter":
-            every = torch.arange(length, device=there.device) < self.coarse
+            every = torch.zeros(length, dtype=torch.bool, device=there.device)
+            every[self.coarse] = True
         else:
             there = there & (torch.arange(count, device=there.device) >= count - self.window)
         mask = (there[:, :, None] & every).flatten(1)[:, None, :]
@@ -137,9 +135,7 @@ class JourneyAttention(nn.Module):
 
     def compressed(self, states: Tensor) -> Heads:
         """(B, n, H, d) keys and values of whole interactions."""
-        pair = self.pair("compressed", states)
-        return Heads(*(part(side.transpose(2, 3).flatten(3))
-                       for part, side in zip(self.summary, pair, strict=True)))  # fmt: skip
+        return self.pair("compressed", self.summary(states.flatten(2)))
 
     def pair(self, name: str, states: Tensor) -> Heads:
         """Keys and values of a branch."""
@@ -181,6 +177,12 @@ class DenseAttention(nn.Module):
         found = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         joined: Tensor = self.out(found.transpose(1, 2).reshape(states.shape))
         return joined
+
+
+def coarse_of(count: int, length: int) -> slice:
+    """Which tokens of an interaction are coarse: from the second on, the first is its behaviour."""
+    start = max(0, min(1, length - count))
+    return slice(start, start + count)
 
 
 def apart(states: Tensor, count: int) -> Tensor:

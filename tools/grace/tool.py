@@ -158,12 +158,12 @@ class Generator(Recommender):
         return StructuredTool.from_function(next_items, parse_docstring=True)
 
     def _found(self, told: History, width: int, behaviour: int | None) -> list[Answer]:
-        from merchgraph.tools.grace.answer import Ask, listed
+        from merchgraph.tools.grace.answer import Ask, anyhow, listed
 
         learned = self._model()
         # one at a time and in one order: the same question has the same answer, to the bit
         batch = collate([told], learned.goods, self.config, np.random.default_rng(0))
-        return listed(learned.model, batch, Ask(width, behaviour))[0]
+        return anyhow(listed(learned.model, batch, Ask(width, behaviour))[0])
 
     def _visits(self, one: Past) -> list[Journey]:
         size = max(1, round(self._model().goods.size))

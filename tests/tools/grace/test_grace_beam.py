@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merchgraph.tools.grace.answer import Ask, listed
+from merchgraph.tools.grace.answer import Ask, anyhow, listed
 from merchgraph.tools.grace.beam import search
 from merchgraph.tools.grace.config import SLOTS
 from merchgraph.tools.grace.data import Journey, past
@@ -85,8 +85,7 @@ def test_probabilities_of_all_items_and_behaviours_add_up_to_one(which: int) -> 
     np.testing.assert_allclose((copies.gate.exp() + copies.rest.exp()), 1, rtol=1e-5)
     np.testing.assert_allclose(copies.share[0].exp().sum(), 1, rtol=1e-5)
     assert copies.gate[1].exp() == 0, "nothing to copy for who has had nothing"
-    whole = listed(model, batch, Ask(width=total))
-    for one in whole:
+    for one in map(anyhow, listed(model, batch, Ask(width=total))):
         assert len(one) == total
         np.testing.assert_allclose(sum(np.exp(answer.score) for answer in one), 1, rtol=1e-3)
 
@@ -94,9 +93,7 @@ def test_probabilities_of_all_items_and_behaviours_add_up_to_one(which: int) -> 
 def test_the_three_tasks_are_views_of_one_distribution() -> None:
     model, log = untrained(changed())
     batch, total = pasts(model, log, [[["tea 1", "milk 0"]]]), len(log.goods.items)
-    (anyhow,), (together,) = (
-        listed(model, batch, Ask(total, together=flag)) for flag in (False, True)
-    )
+    (together,) = listed(model, batch, Ask(total))
     given_behaviour = {
         (answer.item, code): answer.score
         for code in range(model.predicted)
@@ -106,7 +103,7 @@ def test_the_three_tasks_are_views_of_one_distribution() -> None:
     assert pairs.keys() == given_behaviour.keys()
     for pair, score in pairs.items():
         assert given_behaviour[pair] == pytest.approx(score, abs=1e-4)
-    for answer in anyhow:
+    for answer in anyhow(together):
         parts = [pairs[answer.item, code] for code in range(model.predicted)]
         assert np.exp(answer.score) == pytest.approx(np.exp(parts).sum(), rel=1e-4)
 
@@ -114,7 +111,7 @@ def test_the_three_tasks_are_views_of_one_distribution() -> None:
 def test_own_items_are_found_even_by_a_narrow_search() -> None:
     model, log = untrained(changed())
     batch = pasts(model, log, [[["tea 1", "milk 0", "tea 5"], ["tea 7", "milk 3"]]])
-    (one,) = listed(model, batch, Ask(width=1))
+    one = anyhow(listed(model, batch, Ask(width=1))[0])
     named = {log.goods.items[answer.item] for answer in one}
     assert {"tea 1", "milk 0", "tea 5", "tea 7", "milk 3"} <= named
     alone, _ = untrained(changed(copies=False))
@@ -136,7 +133,7 @@ def test_the_loss_is_that_of_the_whole_distribution() -> None:
     batch, targets = sample(log, log.samples[3:5], model.config, np.random.default_rng(0))
     with torch.no_grad():
         loss = model.loss(batch, targets)
-    told, every = [], listed(model, batch, Ask(len(log.goods.items), together=True))
+    told, every = [], listed(model, batch, Ask(len(log.goods.items)))
     for row in range(2):
         found = every[row]
         scores = {(answer.item, answer.behaviour): answer.score for answer in found}
@@ -151,7 +148,7 @@ def test_before_it_has_learned_the_model_tells_what_is_popular() -> None:
         for weight in model.parameters():
             weight.zero_()
     (one,) = listed(model, pasts(model, log, [[]]), Ask(width=len(log.goods.items)))
-    shares = {answer.item: np.exp(answer.score) for answer in one}
+    shares = {answer.item: np.exp(answer.score) for answer in anyhow(one)}
     counts = log.goods.counts + 1
     for item, share in shares.items():
         assert share == pytest.approx(counts[item] / counts.sum(), rel=1e-4)
