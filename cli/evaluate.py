@@ -11,10 +11,12 @@ from merchgraph.cli import (
     eval_complement,
     eval_fairness,
     eval_gmvo,
+    eval_grace,
     eval_hyper,
     eval_lens,
     eval_reactions,
     eval_texts,
+    eval_tmf,
     eval_voice,
 )
 from merchgraph.cli.options import AsJson, Data, Model
@@ -161,6 +163,8 @@ app.command()(eval_hyper.hyper)
 app.command()(eval_lens.lens)
 app.command("complement")(eval_complement.eval_complement)
 app.command()(eval_gmvo.gmvo)
+app.command()(eval_grace.grace)
+app.command()(eval_tmf.tmf)
 app.command()(eval_fairness.fairness)
 app.command()(eval_reactions.reactions)
 app.command()(eval_voice.voice)

@@ -22,6 +22,10 @@ TRAINED = {
     "fairness": "What a list that is fair to sellers starts from: targets, chances, subsidies.",
     "gmvo": "Similar items by relevance and value: a graph network over substitutions. "
     "Stopped, the same command goes on.",
+    "grace": "The next visit, told token by token: journeys, sparse attention, a copy path. "
+    "Stopped, the same command goes on.",
+    "tmf": "A language model that ranks a slate by text, graph and image: LoRA and fused item "
+    "vectors. Stopped, the same command goes on.",
 }
 """Tools with a module `merchgraph.tools.NAME.train` that has `Config`, `PRESETS` and `train`."""
 

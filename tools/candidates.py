@@ -34,7 +34,7 @@ from merchgraph.tools.retrieval import Filter, Hit, SemanticIndex
 from merchgraph.tools.trained import ToolName, asked, trained
 from merchgraph.tools.vectors import Progress
 
-SourceName = Literal["semantic", "copurchase", "frequency", "complement", "similar"]
+SourceName = Literal["semantic", "copurchase", "frequency", "complement", "similar", "grace", "tmf"]
 
 
 class Proposal(NamedTuple):
@@ -154,6 +154,16 @@ def similar(store: Shop, past: Past, k: int) -> list[Hit]:
     return _by_model("gmvo", store, past, k)
 
 
+def grace(store: Shop, past: Past, k: int) -> list[Hit]:
+    """What comes at the next visit, told token by token by a trained model; see `tools/grace`."""
+    return _by_model("grace", store, past, k)
+
+
+def tmf(store: Shop, past: Past, k: int) -> list[Hit]:
+    """The shopper's most frequent items and popular ones, the best by `tools/tmf`'s language model."""
+    return _by_model("tmf", store, past, k)
+
+
 def _by_model(tool: ToolName, store: Shop, past: Past, k: int) -> list[Hit]:
     model = trained(tool, store, past.before)
     shopper = asked(tool, contract.Past(past.long_term, past.session))
@@ -167,6 +177,8 @@ SOURCES: Mapping[SourceName, Source] = {
     "frequency": frequency,
     "complement": complement,
     "similar": similar,
+    "grace": grace,
+    "tmf": tmf,
 }
 
 

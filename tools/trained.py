@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,9 +23,23 @@ from merchgraph.tools.checkpoint import WEIGHTS, command, home
 from merchgraph.tools.contract import Past, Recommender
 from merchgraph.tools.data.tables import Shop
 
-ToolName = Literal["complement", "gmvo"]
-CLASSES: dict[ToolName, str] = {"complement": "Complement", "gmvo": "Similar"}
+ToolName = Literal["complement", "gmvo", "grace", "tmf"]
+CLASSES: dict[ToolName, str] = {
+    "complement": "Complement",
+    "gmvo": "Similar",
+    "grace": "Generator",
+    "tmf": "Tmf",
+}
 """Tool -> its class in `merchgraph.tools.TOOL.tool`."""
+
+
+@runtime_checkable
+class ReadsSlates(Protocol):
+    """A model that reads a slate as a whole, and has no table of all items worth asking."""
+
+    def slate(self, past: Past, items: Sequence[str]) -> list[float]:
+        """One number per item, larger is better; of an unknown item the least."""
+        ...
 
 
 def trained(tool: ToolName, store: Shop, before: datetime | None = None) -> Recommender:
@@ -60,6 +74,8 @@ def signals(
     Keys:
         complement: log odds that it goes into the basket; see `Complement`.
         gmvo: chances that it is taken in place of what the shopper bought, added up; see `Similar`.
+        grace: log probability that it comes next; see `Generator`.
+        tmf: log-likelihood by a language model and score of its item vectors, added up; see `Tmf`.
 
     Raises:
         SetupError: as `trained`.
@@ -67,9 +83,12 @@ def signals(
     found: dict[str, list[float]] = {}
     for tool in tools:
         model = trained(tool, store, before)
-        row, column = model.scores([asked(tool, past)])[0], model.column
-        least = float(row.min())
-        values = [float(row[column[item]]) if item in column else least for item in items]
+        if isinstance(model, ReadsSlates):
+            values = model.slate(past, items)
+        else:
+            row, column = model.scores([asked(tool, past)])[0], model.column
+            least = float(row.min())
+            values = [float(row[column[item]]) if item in column else least for item in items]
         found[tool] = np.round(values, 6).tolist()  # so that float noise makes no order
     return found
 

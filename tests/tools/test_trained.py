@@ -14,8 +14,10 @@ from merchgraph.tools.candidates import gather
 from merchgraph.tools.checkpoint import home
 from merchgraph.tools.complement.train import train
 from merchgraph.tools.contract import Past
+from merchgraph.tools.grace.train import train as train_grace
 from merchgraph.tools.trained import asked, signals, trained
 from tests.tools.complement.planted import QUICK, given, shop
+from tests.tools.grace.grace_toy import changed, toy_shop
 
 STORE = shop(given([["tv", "mount", "cable"], ["pan", "oil"], ["tea", "jam"]] * 30))
 CUT = datetime(2026, 1, 2)
@@ -51,6 +53,17 @@ def test_a_model_of_the_whole_log_is_not_asked_about_an_earlier_time() -> None:
         signals(STORE, Past(session=["tv"]), ["oil"], ["complement"], CUT)
     train(STORE, QUICK, home("complement", "planted", CUT), before=CUT)
     assert signals(STORE, Past(session=["tv"]), ["oil"], ["complement"], CUT)
+
+
+def test_what_comes_next_is_a_source_and_a_signal() -> None:
+    train_grace(toy_shop(), changed(steps=2, batch=4), home("grace", "toy"))
+    store, past = toy_shop(), Past(["tea 1", "milk 0"], ["tea 2"])
+    found = gather(store, ["grace"], long_term=past.long_term, session=past.session, k=3)
+    assert len(found) == 3
+    assert {one.sources for one in found} == {("grace",)}
+    own, unknown = signals(store, past, ["milk 0", "unheard of"], ["grace"])["grace"]
+    assert unknown <= own < 0
+    assert asked("grace", past) is past
 
 
 def test_what_replaces_an_item_is_asked_of_all_that_was_bought() -> None:
