@@ -76,7 +76,10 @@ ADDED: dict[str, tuple[ToolName, ...]] = {
     "tools + complement": ("complement",),
     "tools + similar": ("gmvo",),
     "tools + both": ("complement", "gmvo"),
+    "tools + tmf": ("tmf",),
 }
+ON_REQUEST = {"tools + tmf"}
+"""Not in the group "tools": a language model reads each slate of two weeks, which takes an hour."""
 FULL = "ARAG + tools"
 FACTS = {"calibrate": True, "evidence": True}
 PLANS: dict[str, Plan] = {
@@ -162,7 +165,8 @@ class Arag:
     def _names(self) -> list[str]:
         without = [*BASELINES, TOOLS]
         everything = [*without, *ADDED, *PLANS]
-        groups = {"all": [*without, *PLANS], "baselines": without, "tools": [*without, *ADDED]}
+        fast = [*without, *(name for name in ADDED if name not in ON_REQUEST)]
+        groups = {"all": [*without, *PLANS], "baselines": without, "tools": fast}
         wanted = self.params.systems
         if wanted in groups:
             return groups[wanted]

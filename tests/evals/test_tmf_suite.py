@@ -21,6 +21,7 @@ from merchgraph.evals.suites.tmf_tables import FREE, GAINS, METRICS, PARTS, hits
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.settings import use_settings
 from merchgraph.tools.tmf import items
+from merchgraph.tools.tmf.config import Config
 from merchgraph.tools.tmf.data import Question, Trail
 from merchgraph.tools.tmf.goods import goods
 from merchgraph.tools.tmf.learn import Lesson
@@ -169,7 +170,7 @@ def test_the_command_prints_the_report(llm: Path, tmp_path: Path) -> None:
     app = typer.Typer()
     app.command()(tmf)
     pairs = [f"{name}={value}" for name, value in params(llm).config.model_dump().items()
-             if value != suite.Config.model_fields[name].default and name != "modalities"]  # fmt: skip
+             if value != Config.model_fields[name].default and name != "modalities"]  # fmt: skip
     words = ["--data", "toy", "--days", "21", "--limit", "12", "--systems", "baselines", "--json"]
     given = [*words, *(part for pair in pairs for part in ("--set", pair))]
     ended = CliRunner().invoke(app, [*given, "--markdown", str(tmp_path / "r.md")])

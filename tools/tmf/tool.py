@@ -135,6 +135,13 @@ class Tmf(Recommender):
         order = np.argsort(-found, kind="stable")
         return Ranking([candidates[n] for n in order], found[order].tolist())
 
+    def slate(self, past: Past, items: Sequence[str]) -> list[float]:
+        """The scores of `rank` in the order asked for; of an item that is no good, the least."""
+        known = [item for item in items if item in self._good]
+        of = dict(zip(*self.rank(past, known), strict=True))
+        least = min(of.values(), default=0.0)
+        return [of.get(item, least) for item in items]
+
     def scores(self, pasts: Sequence[Past]) -> Scores:
         """(U, I) float64 — own counts and popularity below 1; the best 20 by `rank`, 1 to 2."""
         column = self.column

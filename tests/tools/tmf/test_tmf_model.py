@@ -161,9 +161,10 @@ def test_vectors_are_as_long_as_words_and_every_weight_learns(
     length = lesson.network.llm.words.weight.norm(dim=1).mean()
     torch.testing.assert_close(found.vectors.norm(dim=-1), length.expand(2, 7).detach())
     right = torch.from_numpy(np.stack([one.right for one in lesson.questions[:2]]))
-    (found.vectors[..., 0].sum() + listwise(found.scores, right)).backward()  # type: ignore[no-untyped-call]
-    assert model.projector[0].weight.grad is not None
-    assert model.projector[0].weight.grad.abs().sum() > 0
+    (found.vectors[..., 0].sum() + listwise(found.scores, right)).backward()
+    for name, weight in model.projector.named_parameters():
+        assert weight.grad is not None, name
+        assert weight.grad.abs().sum() > 0, name
 
 
 def test_right_candidates_share_the_probability() -> None:

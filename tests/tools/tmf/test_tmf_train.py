@@ -8,12 +8,13 @@ import polars as pl
 import pytest
 
 from merchgraph.runtime.errors import DataError, SetupError
-from merchgraph.tools import checkpoint
+from merchgraph.tools import candidates, checkpoint
 from merchgraph.tools.contract import Past
 from merchgraph.tools.data.tables import Events, Shop
 from merchgraph.tools.tmf import train as training
 from merchgraph.tools.tmf.learn import Lesson
 from merchgraph.tools.tmf.tool import Tmf
+from merchgraph.tools.trained import ReadsSlates, signals
 from tests.conftest import Checks
 from tests.tools.gmvo.toy import START, toy_shop
 from tests.tools.tmf.tmf_toy import quick
@@ -143,3 +144,16 @@ def test_graphs_call_it_as_a_tool(llm: Path) -> None:
     bought = ["tea 0", "tea 1"]
     found = tool.invoke({"bought": bought, "candidates": SLATE})
     assert found == model.rank(Past(long_term=bought), SLATE).items
+
+
+def test_it_is_a_source_and_a_signal_for_agents(llm: Path) -> None:
+    store = toy_shop()
+    assert isinstance(Tmf(), ReadsSlates)
+    model = training.train(store, quick(llm), checkpoint.home("tmf", "toy"))
+    found = candidates.gather(store, ["tmf"], long_term=["tea 0", "tea 1"], session=[], k=3)
+    assert [one.sources for one in found] == [("tmf",)] * 3
+    values = signals(store, PAST, [*SLATE, "unheard of"], ["tmf"])["tmf"]
+    ranked = model.rank(PAST, SLATE)
+    assert sorted(SLATE, key=lambda item: -values[SLATE.index(item)]) == ranked.items
+    assert values[-1] == min(values)
+    assert model.slate(PAST, ["unheard of"]) == [0.0]
