@@ -22,16 +22,21 @@ AHEAD = 2
 
 
 class _ShardWorker:
-    """A Ray actor's work: batches of one shard number in, their tally out."""
+    """A Ray actor's work: batches of one shard number in, their tally out, or why the batch stops."""
 
     def __init__(self, job: Job) -> None:
-        self.job, self.worker = job, Worker(job)
+        self.job = job
+        self.worker: Worker | None = None
 
     async def __call__(self, batch: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         for number in batch["shard"].tolist():
-            tally = Tally()
-            await (await self.worker.shard(number, tally.add))
-            yield {name: [value] for name, value in vars(tally).items()}
+            tally, broken = Tally(), ""
+            try:
+                self.worker = self.worker or Worker(self.job)
+                await (await self.worker.shard(number, tally.add))
+            except MerchgraphError as error:  # as data: Ray would lose its kind
+                broken = str(error)
+            yield {name: [value] for name, value in vars(tally).items()} | {"broken": [broken]}
 
 
 def run_ray(job: Job, tell: Tell = silent, *, resume: bool = False) -> Tally:
@@ -66,9 +71,9 @@ def _shards(job: Job) -> Iterator[Tally]:
     data.DataContext.get_current().enable_progress_bars = False  # ours counts rows
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     started = not ray.is_initialized()
-    if started:
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
+        if started:
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
         pieces = range(job.table.pieces)
         numbers = data.from_items(
@@ -81,19 +86,14 @@ def _shards(job: Job) -> Iterator[Tally]:
             ),
         )  # fmt: skip
         for row in done.iter_rows():
+            if broken := row.pop("broken"):
+                raise SetupError(broken)
             yield Tally(**row)
-    except ray.exceptions.RayError as error:
-        raise _cause(error) from error
+    except (ray.exceptions.RayError, ConnectionError) as error:
+        why = str(error).strip().splitlines()
+        raise SetupError(
+            f"Ray stopped: {why[-1] if why else type(error).__name__:.200}."
+        ) from error
     finally:
         if started:
             ray.shutdown()
-
-
-def _cause(error: BaseException) -> BaseException:
-    """Our own error, if that is what ended a worker."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, MerchgraphError):
-            return seen
-        seen = getattr(seen, "cause", None) or seen.__cause__
-    return error

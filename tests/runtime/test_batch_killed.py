@@ -66,6 +66,19 @@ def test_rays_workers_are_killed_and_their_rows_are_not_lost(
     assert (again.rows, again.old) == (1500, 1500)
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_what_stops_a_worker_of_ray_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    job = job_of(["tea"] * 5 + ["away"] * 200, tmp_path, size=50, rows=4)
+    with pytest.raises(SetupError, match="20 rows one after the other failed alike: The server is"):
+        run_ray(job)
+
+
 def test_ray_that_is_not_installed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("merchgraph.runtime.batch_ray.find_spec", lambda name: None)
     with pytest.raises(SetupError, match="which is not installed; run `pip install"):
