@@ -4,7 +4,7 @@
 
 Every ten steps the state is kept in `training/` inside the folder, so that the same call goes on where it
 was stopped. At the end the folder holds what was trained, the settings, a model card, and the adapter by
-itself as peft writes it (`adapter/`, for `vllm serve ... --lora-modules`).
+itself for engines that serve the language model (`adapter/`, see `adapter.py`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from merchgraph.runtime.errors import SetupError
 from merchgraph.tools import checkpoint
 from merchgraph.tools.checkpoint import Progress, quiet
 from merchgraph.tools.data.tables import Shop, local
+from merchgraph.tools.tmf import adapter
 from merchgraph.tools.tmf.card import Trained, card
 from merchgraph.tools.tmf.config import PRESETS, Config
 from merchgraph.tools.tmf.lesson import lesson, model_of, view
@@ -68,6 +69,6 @@ def train(
     told = made.known.pictures.told if made.known else ()
     trained = Trained(store.name, seen, losses, told, before, figures)
     checkpoint.save(folder, model.tensors(), config, card(trained, config))
-    made.network.llm.model.save_pretrained(folder / ADAPTER)
+    adapter.write(made.network.llm, folder / ADAPTER, config)
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     return model
