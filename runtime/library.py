@@ -105,21 +105,25 @@ def library_endpoint(name: str, path: str, model: str) -> Endpoint:
         SetupError: there is no such trace, or the model is not in it.
     """
     runs = list(read(Path(path).expanduser()).runs.values())
-    calls = [call for run in runs for call in run.calls if not call.fault]
-    models = list(dict.fromkeys(str(call.request["model"]) for call in calls))
+    calls = [call for run in runs for call in run.calls if not call.fault and call.request]
+    models = list(dict.fromkeys(_model(call) for call in calls))
     if model not in models and (model or len(models) != 1):
         raise SetupError(
             f"The model {name!r} is not clear: the trace {path!r} has answers of "
             f"{', '.join(models) or 'no model'}; write tape/{path}@MODEL with one of them."
         )
     library = Library(path, model or models[0], name)
-    library.take_in(call for call in calls if call.request["model"] == library.model)
+    library.take_in(call for call in calls if _model(call) == library.model)
     facts = [run.end.endpoints.get(library.model, {}) for run in runs]
     follows = all(fact.get("follows_schema", True) for fact in facts)
     return Endpoint(
         name=name, open=_no_server, constrain=response_format, limiter=Limiter(name, 1),
         follows_schema=follows, sight="sees", library=library,
     )  # fmt: skip
+
+
+def _model(call: CallLine) -> str:
+    return str(call.request.get("model", ""))
 
 
 def _no_server() -> tuple[str, BaseChatModel]:

@@ -18,14 +18,16 @@ full once, and elsewhere as `same_as`. `Trace.read` puts all of it together into
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from merchgraph.runtime.ledger import Call, Usage
 
 FORMAT = 1
 JsonObject = dict[str, Any]
+Seconds = Annotated[float, Field(ge=0, le=1e9)]
+"""Of a run; a billion are thirty years."""
 
 
 class Line(BaseModel):
@@ -60,6 +62,12 @@ class CaseLine(Line):
 
     kind: Literal["case"] = "case"
     case: JsonObject
+
+    @model_validator(mode="after")
+    def _asks_an_object(self) -> CaseLine:
+        if not isinstance(self.case.get("request", {}), dict):
+            raise ValueError("its request is none")
+        return self
 
 
 class RunLine(Line):
@@ -98,6 +106,16 @@ class Fault(BaseModel):
     retryable: bool = False
 
 
+def _is_message(fields: JsonObject) -> bool:
+    content = fields.get("content", "")
+    told = content if isinstance(content, list) else []
+    parts = isinstance(content, str | list) and all(isinstance(part, str | dict) for part in told)
+    return parts and all(isinstance(fields.get(name) or {}, dict) for name in _TOLD)
+
+
+_TOLD = ("response_metadata", "additional_kwargs", "usage_metadata", "generation_info")
+
+
 class CallLine(Line):
     """One answer of a model.
 
@@ -120,12 +138,24 @@ class CallLine(Line):
     occurrence: int = 0
     node: str = ""
     agent: str = ""
-    at_s: float = 0.0
+    at_s: Seconds = 0.0
     request: JsonObject = {}
     chunks: list[JsonObject] = []
     fault: Fault | None = None
     call: Call | None = None
     same_as: str = ""
+
+    @model_validator(mode="after")
+    def _holds_messages(self) -> CallLine:
+        asked, options = self.request.get("messages", []), self.request.get("options", {})
+        if not isinstance(asked, list) or not isinstance(options, dict):
+            raise ValueError("its request is none")
+        if not isinstance(options.get("labels") or [], list):
+            raise ValueError("its labels are none")
+        for message in [*asked, *self.chunks]:
+            if not isinstance(message, dict) or not _is_message(message):
+                raise ValueError("it holds a message that is none")
+        return self
 
 
 class ToolLine(Line):
@@ -144,8 +174,8 @@ class ToolLine(Line):
     occurrence: int = 0
     node: str = ""
     name: str
-    at_s: float = 0.0
-    seconds: float = 0.0
+    at_s: Seconds = 0.0
+    seconds: Seconds = 0.0
     args: JsonObject = {}
     value: Any = None
     fault: Fault | None = None
@@ -158,8 +188,8 @@ class NodeLine(Line):
     kind: Literal["node"] = "node"
     node: str
     lane: str = ""
-    started_s: float = 0.0
-    finished_s: float = 0.0
+    started_s: Seconds = 0.0
+    finished_s: Seconds = 0.0
     error: str = ""
 
 
@@ -182,7 +212,7 @@ class EndLine(Line):
     error: str = ""
     metrics: dict[str, float | None] = {}
     usage: Usage = Usage()
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
     endpoints: dict[str, JsonObject] = {}
     structure: JsonObject = {}
     prompts: list[str] = []

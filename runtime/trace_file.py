@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import stat
 from collections.abc import Iterable, Sequence
@@ -107,11 +108,18 @@ def _take(trace: Trace, group: Group) -> None:
 
 
 def _line(raw: bytes) -> Line:
-    values = json.loads(raw)
+    values = json.loads(raw, parse_float=_finite, parse_constant=_finite)
     kind = values.get("kind") if isinstance(values, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"its kind is {kind!r}, not one of {', '.join(KINDS)}")
-    return KINDS[kind].model_validate(values)
+    return KINDS[kind].model_validate(values, strict=True)  # "nan" is no number here
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number")
+    return value
 
 
 def _check_format(header: Header, path: str) -> None:

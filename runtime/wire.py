@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from merchgraph.runtime.errors import TapeError
 from merchgraph.runtime.log import HIDDEN, SECRET_VALUE
 from merchgraph.runtime.settings import settings
 
@@ -131,8 +133,25 @@ def message_json(reply: ChatGeneration) -> JsonObject:
     return told
 
 
+@contextmanager
+def _of_a_tape() -> Iterator[None]:
+    """An answer that is no message is a fault of the tape."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        why = " ".join(str(error).split())
+        raise TapeError(
+            f"The tape holds an answer that is no message ({why:.200}); record again."
+        ) from error
+
+
+@_of_a_tape()
 def as_result(replies: Sequence[JsonObject]) -> ChatResult:
-    """The whole reply; chunks are put together."""
+    """The whole reply; chunks are put together.
+
+    Raises:
+        TapeError: what is there is no reply.
+    """
     if len(replies) == 1:
         fields = {name: value for name, value in replies[0].items() if name != "type"}
         info = fields.pop("generation_info", None)
@@ -147,8 +166,13 @@ def as_result(replies: Sequence[JsonObject]) -> ChatResult:
 _OF_A_MESSAGE = ("content", "additional_kwargs", "response_metadata", "usage_metadata", "id")
 
 
+@_of_a_tape()
 def as_chunk(reply: JsonObject) -> ChatGenerationChunk:
-    """One chunk; a reply that was not streamed is one chunk."""
+    """One chunk; a reply that was not streamed is one chunk.
+
+    Raises:
+        TapeError: what is there is no message.
+    """
     fields = {name: value for name, value in reply.items() if name != "type"}
     info = fields.pop("generation_info", None)
     return ChatGenerationChunk(message=AIMessageChunk(**fields), generation_info=info)
