@@ -73,7 +73,7 @@ class Stop(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sure: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
-    least: Annotated[int, Field(ge=0)] = 500
+    least: Annotated[int, Field(ge=0, le=10_000_000)] = 500
 
 
 class Pilot(BaseModel):

@@ -19,7 +19,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.bandit import Pilot
@@ -116,6 +118,7 @@ class Store:
         try:
             pilot = begun = Pilot.model_validate(lines[0]["pilot"])
             for line in lines[1:]:
+                _LINE.validate_python(line)
                 pilot = _after(pilot, line)
                 self._told[line["update"]] = line
         except (ValueError, KeyError, TypeError, AttributeError, SetupError) as error:
@@ -145,6 +148,33 @@ class Store:
         self._journal.append(line)
         self.pilot = pilot
         self._told[line["update"]] = line
+
+
+_Count = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class _Chosen(BaseModel):
+    """The line of a choice."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    update: str
+    n: _Count
+    gave: dict[str, _Count]
+
+
+class _Answered(BaseModel):
+    """The line of an answer."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    update: str
+    arm: str
+    shows: _Count
+    clicks: _Count
+
+
+_LINE: TypeAdapter[_Chosen | _Answered] = TypeAdapter(_Chosen | _Answered)
 
 
 def _after(pilot: Pilot, line: dict[str, Any]) -> Pilot:

@@ -34,7 +34,15 @@ from pydantic import BaseModel, ConfigDict
 from merchgraph.runtime.errors import DataError, SetupError
 from merchgraph.tools.contract import Past, fitted
 from merchgraph.tools.copurchase import CoPurchase
-from merchgraph.tools.data.checks import ROW, as_text, nearest, quoted, reject, reject_blank
+from merchgraph.tools.data.checks import (
+    ROW,
+    UNREADABLE,
+    as_text,
+    nearest,
+    quoted,
+    reject,
+    reject_blank,
+)
 from merchgraph.tools.data.tables import Shop
 from merchgraph.tools.trained import ToolName, trained
 
@@ -157,7 +165,7 @@ def _read(path: Path) -> pl.DataFrame:
         named = [pl.col(_column(path, rows.columns, name)).alias(name) for name in COLUMNS]
         rows = rows.select(named)
         rows = rows.select(as_text(rows, name, table=path.name) for name in COLUMNS)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         problem = str(error).strip().splitlines()[0][:200]
         raise DataError(f"{path}: it cannot be read as {kind} ({problem}); correct it.") from error
     if rows.is_empty():

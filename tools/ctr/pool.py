@@ -154,6 +154,7 @@ class Pool:
             ValueError,
             KeyError,
             TypeError,
+            RecursionError,
             ValidationError,
             SafetensorError,
         ) as error:

@@ -18,6 +18,8 @@ from merchgraph.runtime.errors import DataError
 
 ROW = "__row__"
 TIME = pl.Datetime("us")
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+"""What Polars raises over a file; over some damaged Parquet it panics, which is no Exception."""
 _SUGGESTED_FROM_AT_MOST = 50_000  # difflib compares with every candidate: a second at this size
 
 

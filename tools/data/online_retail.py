@@ -26,7 +26,7 @@ import polars as pl
 from merchgraph.runtime.errors import DataError, SetupError
 from merchgraph.runtime.settings import settings
 from merchgraph.tools.data.cache import cached, fingerprint
-from merchgraph.tools.data.checks import require_columns
+from merchgraph.tools.data.checks import UNREADABLE, require_columns
 from merchgraph.tools.data.tables import Events, Items, Shop
 
 NAME = "online_retail"
@@ -83,7 +83,7 @@ def _build(path: Path) -> Mapping[str, pl.DataFrame]:
             pl.col("UnitPrice").cast(pl.Float64),
             pl.col("InvoiceDate").str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us"),
         )
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         problem = str(error).strip().splitlines()[0][:200]
         raise DataError(
             f"{path}: it cannot be read as the table of invoices ({problem}); fetch it anew."

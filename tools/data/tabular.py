@@ -34,7 +34,7 @@ import polars as pl
 from merchgraph.runtime.errors import DataError, SetupError
 from merchgraph.tools.data.cache import cached, fingerprint
 from merchgraph.tools.data.cells import kept, numbers, times
-from merchgraph.tools.data.checks import ROW, nearest, quoted, reject
+from merchgraph.tools.data.checks import ROW, UNREADABLE, nearest, quoted, reject
 from merchgraph.tools.data.mapping import EventSource, ItemSource, read_mapping
 from merchgraph.tools.data.tables import Events, Items, Shop
 
@@ -106,7 +106,7 @@ def _read(files: list[Path], source: ItemSource | EventSource) -> pl.DataFrame:
     tables = [_scan(file, wanted, source) for file in files]
     try:
         rows = pl.concat(tables, how="vertical_relaxed").with_row_index(ROW, offset=1).collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         raise _unreadable(files[0], error) from error
     if rows.is_empty():
         raise DataError(f"{files[0]}: the file has no rows; give at least one.")
@@ -125,7 +125,7 @@ def _scan(file: Path, wanted: list[str], source: ItemSource | EventSource) -> pl
         else:
             lazy = pl.scan_csv(file, separator=separator, infer_schema=False, glob=False)
         there = list(lazy.collect_schema())
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         raise _unreadable(file, error) from error
     for column in wanted:
         if column not in there:

@@ -21,7 +21,7 @@ import polars as pl
 
 from merchgraph.runtime.errors import DataError, SetupError
 from merchgraph.runtime.settings import settings
-from merchgraph.tools.data.checks import reject, require_columns
+from merchgraph.tools.data.checks import UNREADABLE, reject, require_columns
 
 FILE = Path("upworthy", "upworthy_clean.parquet")
 FLAWED = (201325, 201402)
@@ -141,7 +141,7 @@ def _read(path: Path) -> pl.DataFrame:
         require_columns(list(there), _COLUMNS, table=path.name)
         rows = pl.read_parquet(path, columns=list(_COLUMNS)).rename(_COLUMNS)
         rows = rows.cast({"week": pl.Int64, "shows": pl.Int64, "clicks": pl.Int64})
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         problem = str(error).strip().splitlines()[0][:200]
         raise DataError(
             f"{path}: it cannot be read as the table of headlines ({problem}); fetch it anew."

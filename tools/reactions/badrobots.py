@@ -27,7 +27,7 @@ import polars as pl
 
 from merchgraph.runtime.errors import DataError, SetupError
 from merchgraph.runtime.settings import settings
-from merchgraph.tools.data.checks import reject
+from merchgraph.tools.data.checks import UNREADABLE, reject
 from merchgraph.tools.reactions.data import Clip, Clips
 from merchgraph.tools.reactions.windows import Floats
 
@@ -164,7 +164,7 @@ def _table(file: Path, columns: tuple[str, ...], text: str = "") -> pl.DataFrame
             )
         gaze = [name for name in table.columns if name.startswith("gaze_")]
         table = table.with_columns(pl.col(*columns, *gaze).str.strip_chars().cast(pl.Float64))
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         problem = str(error).strip().splitlines()[0][:200]
         raise DataError(
             f"{file}: it cannot be read as the table of numbers ({problem}); take it as it was given."

@@ -24,6 +24,7 @@ import numpy as np
 import polars as pl
 
 from merchgraph.runtime.errors import DataError, SetupError
+from merchgraph.tools.data.checks import UNREADABLE
 from merchgraph.tools.reactions.stream import Frame, read_frames
 from merchgraph.tools.reactions.windows import Floats
 
@@ -33,6 +34,8 @@ TABLES = (RATINGS_FILE, LABELS_FILE)
 """Tables with a column `clip`; the labels last, since they know who is who."""
 Label = Literal["correct", "error", "no_response", "other"]
 LABELS: tuple[str, ...] = get_args(Label)
+LONGEST_NAME = 200
+"""Of a clip, in bytes: it names a file."""
 COLUMNS = ("clip", "person", "start", "end", "label")
 OPENFACE = re.compile(r"AU\d\d_r|gaze_angle_[xy]|pose_R[xyz]")
 """What is read of OpenFace's 700 columns: 17 intensities, gaze, turn of the head. Not the place of head
@@ -173,7 +176,7 @@ def read_table(file: Path, columns: Sequence[str]) -> pl.DataFrame:
     try:
         table = pl.read_csv(file, infer_schema=False)
         table = table.rename({name: name.strip() for name in table.columns})
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         problem = str(error).strip().splitlines()[0][:200]
         raise DataError(
             f"{file}: it cannot be read as CSV in UTF-8 ({problem}); correct it."
@@ -232,7 +235,8 @@ def _row(cells: Sequence[str | None], n: int, file: Path) -> Row:
 
     for column in ("clip", "person"):
         name = found[column]
-        if not name or Path(name).name != name or f"{name}.csv" in TABLES:
+        odd = Path(name).name != name or len(name.encode()) > LONGEST_NAME
+        if not name or odd or f"{name}.csv" in TABLES:
             raise wrong(column, "a name is expected, with no folder, and not that of a table")
     if found["label"] not in LABELS:
         raise wrong("label", f"one of {', '.join(LABELS)} is expected")

@@ -222,5 +222,7 @@ def test_a_model_of_another_tool_is_said(tmp_path: Path) -> None:
     from merchgraph.tools.checkpoint import save
 
     save(tmp_path, {"w": np.zeros(2)}, Config(), "")
-    with pytest.raises(DataError, match=r"does not fit together \(there is no tensor 'features'\); make it anew"):
+    with pytest.raises(
+        DataError, match=r"does not fit together \(there is no tensor 'features'\); make it anew"
+    ):
         Detector.load(tmp_path)
