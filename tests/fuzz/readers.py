@@ -22,10 +22,15 @@ from langchain_core.messages import HumanMessage
 from merchgraph.cli.run_hyper import _fields
 from merchgraph.graphs.front import checked
 from merchgraph.graphs.hyper import Request
+from merchgraph.runtime.export_inspect import logs
+from merchgraph.runtime.export_otlp import otlp
+from merchgraph.runtime.export_sft import Good, sft
 from merchgraph.runtime.models import chat_model
 from merchgraph.runtime.seeing import one_colour
 from merchgraph.runtime.settings import use_settings
+from merchgraph.runtime.trace_diff import diff
 from merchgraph.runtime.trace_file import read as read_trace
+from merchgraph.runtime.trace_page import trace_page
 from merchgraph.runtime.wire import key_of, request_json
 from merchgraph.tools.bandit import Pilot
 from merchgraph.tools.bandit_store import Store as PilotStore
@@ -95,6 +100,14 @@ def _load_shop(folder: Path) -> object:
     with use_settings(cache=folder / "cache"):
         store = tabular.load(folder / "mine.yaml")
     return [store.items.row(item).text for item in store.items.frame["item"].to_list()]
+
+
+def _shown(folder: Path) -> object:
+    """The trace as people and other programs see it."""
+    trace = read_trace(folder / "x.jsonl.zst")
+    written = sft(trace, Good())
+    told = diff(trace, trace)
+    return trace_page(trace), list(otlp(trace)), logs(trace), written, told
 
 
 TEA = [HumanMessage("Tea?")]
@@ -224,6 +237,7 @@ READERS = [
            lambda folder: read_modules(folder / "m.parquet")),
     Reader("trace", "x.jsonl.zst", _trace, lambda folder: read_trace(folder / "x.jsonl.zst")),
     Reader("tape as a model", "x.jsonl.zst", _trace, _library),
+    Reader("trace, shown", "x.jsonl.zst", _trace, _shown),
     Reader("face", "f.csv", text("f.csv", FACE), lambda folder: read_frames(folder / "f.csv")),
     Reader("labels", "labels.csv", _clips, read_clips),
     Reader("a clip's face", "p1_02.csv", _clips, read_clips),
