@@ -18,7 +18,6 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from pydantic import BaseModel
-from pydantic_core import PydanticSerializationError
 
 from merchgraph.runtime.batch_columns import columns_of
 from merchgraph.runtime.batch_input import Input, Row, row_id
@@ -201,7 +200,7 @@ class Worker:
         result = await self.answer(row)
         try:
             text = result.model_dump_json()
-        except PydanticSerializationError:  # a lone surrogate
+        except ValueError:  # a lone surrogate
             text = json.dumps(result.model_dump(mode="json"))
         return text.encode(), getattr(result, "usage", Usage())
 

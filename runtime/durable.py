@@ -14,6 +14,7 @@ again. One process at a time runs a thread. Types come back from disk only if th
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -26,8 +27,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
-from pydantic import BaseModel
-from pydantic_core import to_json
+from pydantic import BaseModel, TypeAdapter
 
 from merchgraph.runtime.errors import MerchgraphError, SetupError
 from merchgraph.runtime.log import redact
@@ -116,8 +116,12 @@ class Thread:
 
 def _about(graph: Graph, given: Mapping[str, Any], context: BaseModel) -> dict[str, str]:
     """What tells a run from another one; hashes, since it is kept with every step."""
-    parts = {"request": to_json(given), "context": to_json(context)}
-    hashes = {name: hashlib.sha256(part).hexdigest()[:16] for name, part in parts.items()}
+    dump = TypeAdapter[Any](Any).dump_python
+    texts = {
+        "request": json.dumps(dump(given, mode="json")),
+        "context": json.dumps(dump(context, mode="json")),
+    }
+    hashes = {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in texts.items()}
     return {"graph": graph.get_name(), **hashes}
 
 
