@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from merchgraph.tools.checkpoint import Progress, quiet
 from merchgraph.tools.data.tables import Items
 from merchgraph.tools.tmf.config import MODALITIES, Config
 from merchgraph.tools.tmf.data import Question
+from merchgraph.tools.tmf.graph import Relations
 from merchgraph.tools.tmf.items import Known
 from merchgraph.tools.tmf.lesson import View, knowledge, lesson_with, model_of
 
@@ -120,11 +121,16 @@ class Trainer:
 
     def known(self, config: Config, progress: Progress = quiet) -> Known:
         """Vectors of the goods, shared by systems whose graphs are the same."""
-        key = f"{config.graph_width} {config.graph_layers} {config.graph_steps} {config.history} "
-        key += f"{config.likeness} {config.seed}"
-        if key not in self._known:
-            self._known[key] = knowledge(self.seen, config, progress)
-        return self._known[key]
+        width, layers, steps = config.graph_width, config.graph_layers, config.graph_steps
+        key = f"{width} {layers} {steps} {config.seed} {config.weeks} {config.least}"
+        whole = f"{key} {config.history} {config.likeness}"
+        if whole not in self._known:
+            file = self.folder / f"graph-{_name(VERSION, self.data, key)}.npz"
+            graph = Relations(**_arrays(file)) if file.exists() else None
+            self._known[whole] = knowledge(self.seen, config, progress, graph)
+            if graph is None:
+                _put(file, self._known[whole].relations._asdict())
+        return self._known[whole]
 
     @cached_property
     def folder(self) -> Path:
@@ -195,20 +201,29 @@ def _read(file: Path, questions: int | None = None) -> Opinions | None:
     """What was kept; None where there is nothing, or not as many."""
     if not file.exists():
         return None
-    with np.load(file, allow_pickle=False) as kept:
-        found = Opinions(kept["likely"], kept["fused"], tuple(json.loads(str(kept["answers"]))))
+    kept = _arrays(file)
+    answers = tuple(json.loads(str(kept.pop("answers"))))
+    found = Opinions(**kept, answers=answers)
     return found if questions in (None, len(found.likely)) else None
 
 
 def _write(file: Path, found: Opinions) -> None:
+    _put(file, found._asdict() | {"answers": np.array(json.dumps(found.answers))})
+
+
+def _arrays(file: Path) -> dict[str, Any]:
+    with np.load(file, allow_pickle=False) as kept:
+        return dict(kept)
+
+
+def _put(file: Path, arrays: Mapping[str, Any]) -> None:
     data = BytesIO()
-    answers = np.array(json.dumps(found.answers))
-    np.savez(data, likely=found.likely, fused=found.fused, answers=answers)
+    np.savez(data, **arrays)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         put(file, data.getvalue())
     except OSError as error:
         raise SetupError(
-            f"Opinions cannot be kept in {str(file.parent)!r} ({error.strerror or error}); set "
+            f"Results cannot be kept in {str(file.parent)!r} ({error.strerror or error}); set "
             f"MERCHGRAPH_CACHE to a folder that can be written to, or make room there."
         ) from error

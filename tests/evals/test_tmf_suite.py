@@ -43,7 +43,7 @@ def llm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def params(llm: Path, **given: Any) -> suite.Params:
     tiny = {"fuse_steps": 1, "warm_steps": 1, "align_steps": 1, "joint_steps": 1, "graph_steps": 1}
-    usual = {"data": "toy", "days": 21, "cases": 12, "generate": 3, "config": quick(llm, **tiny)}
+    usual = {"data": "toy", "days": 21, "cases": 8, "generate": 2, "config": quick(llm, **tiny)}
     return suite.Params.model_validate(usual | given)
 
 
@@ -62,7 +62,7 @@ def test_every_system_has_a_row_with_both_slates(report: Report, llm: Path) -> N
         assert set(row.metrics) == set(METRICS)
         assert all(0 <= one.mean <= 1 for one in row.metrics.values())
         assert row.system in report.markdown()
-    assert (report.reference, report.n) == ("own frequency", 12)
+    assert (report.reference, report.n) == ("own frequency", 8)
 
 
 def test_tables_say_where_hits_come_from_and_what_was_gained(report: Report) -> None:
@@ -72,9 +72,9 @@ def test_tables_say_where_hits_come_from_and_what_was_gained(report: Report) -> 
     assert isinstance(tables[GAINS].rows[0][2], Estimate)
     columns = tables[PARTS].columns
     counts = {name: int(name.split("(")[1].rstrip(")")) for name in columns[1:]}
-    assert counts_of(columns, "bought before") + counts_of(columns, "new") == 12
+    assert counts_of(columns, "bought before") + counts_of(columns, "new") == 8
     free = {row[0]: row[1:] for row in tables[FREE].rows}
-    assert free["tmf"][0] == 3
+    assert free["tmf"][0] == 2
     (row,) = [row for row in report.rows if row.system == "tmf"]
     (parts,) = [line for line in tables[PARTS].rows if line[0] == "tmf"]
     whole = sum(
@@ -82,7 +82,7 @@ def test_tables_say_where_hits_come_from_and_what_was_gained(report: Report) -> 
         for name, value in zip(columns[1:], parts[1:], strict=True)
         if name.startswith(("random, bought", "random, new")) and isinstance(value, float)
     )
-    assert whole / 12 == pytest.approx(row.metrics[METRICS[0]].mean)
+    assert whole / 8 == pytest.approx(row.metrics[METRICS[0]].mean)
 
 
 def counts_of(columns: list[str], part: str) -> int:

@@ -49,35 +49,28 @@ def card(trained: Trained, config: Config) -> str:
         f"{np.mean(values[-10:]):.3f} in the last"
         for stage, values in trained.losses.items()
     ]
-    return "\n".join(
-        [
-            f"# TMF: a language model that ranks for {trained.shop}",
-            "",
-            "## Data",
-            "",
-            f"- the log before {end:%Y-%m-%d %H:%M}"
-            + (", cut there on purpose" if trained.before else ""),
-            f"- {len(seen.kept):,} goods with {config.least} purchases or more; behaviours: "
-            f"{', '.join(seen.past.behaviours)}",
-            f"- graph of what was before {start:%Y-%m-%d}, {len(seen.questions):,} questions after",
-            *(f"- {line}" for line in trained.told),
-            "",
-            "## Figures",
-            "",
-            *(figures or ["- no validation was handed in; see `merchgraph eval tmf`"]),
-            *losses,
-            "",
-            "## Limits",
-            "",
-            LIMITS,
-            "",
-            "## Settings",
-            "",
-            *settings,
-            "",
-            "## Source",
-            "",
-            SOURCE,
-            "",
-        ]
-    )
+    before = ", cut there on purpose" if trained.before else ""
+    lines = [
+        f"# TMF: a language model that ranks for {trained.shop}",
+        *_section("Data"),
+        f"- the log before {end:%Y-%m-%d %H:%M}{before}",
+        f"- {len(seen.kept):,} goods with {config.least} purchases or more; behaviours: "
+        f"{', '.join(seen.past.behaviours)}",
+        f"- graph of what was before {start:%Y-%m-%d}, {len(seen.questions):,} questions after",
+        *(f"- {line}" for line in trained.told),
+        *_section("Figures"),
+        *(figures or ["- no validation was handed in; see `merchgraph eval tmf`"]),
+        *losses,
+        *_section("Limits"),
+        LIMITS,
+        *_section("Settings"),
+        *settings,
+        *_section("Source"),
+        SOURCE,
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _section(name: str) -> list[str]:
+    return ["", f"## {name}", ""]

@@ -1,6 +1,6 @@
 """What a model may know of items and of a question, as tensors.
 
-    known = Known.of(kept, past, start, config)     # three vectors per item, made once
+    known = Known.of(kept, graph, config)           # three vectors per item, made once
     facts = known.facts(questions)                  # a batch, histories first, then candidates
 
 Sizes: B questions, H places of a history (short ones are filled up on the left), C candidates, N = H + C,
@@ -21,9 +21,9 @@ from torch import Tensor
 from merchgraph.tools.checkpoint import Progress, quiet
 from merchgraph.tools.embedding import Embedder
 from merchgraph.tools.tmf.config import Config
-from merchgraph.tools.tmf.data import Log, Question
+from merchgraph.tools.tmf.data import Question
 from merchgraph.tools.tmf.goods import Goods
-from merchgraph.tools.tmf.graph import Floats32, Relations, relations
+from merchgraph.tools.tmf.graph import Floats32, Relations
 from merchgraph.tools.tmf.pictures import Pictures, pictures
 
 
@@ -81,13 +81,10 @@ class Known:
     history: int
 
     @classmethod
-    def of(
-        cls, kept: Goods, past: Log, start: float, config: Config, progress: Progress = quiet
-    ) -> Self:
-        """Read texts and pictures, and train the graph on what was before a day."""
+    def of(cls, kept: Goods, graph: Relations, config: Config, progress: Progress = quiet) -> Self:
+        """Read texts and pictures, and put a graph beside them."""
         embedder = Embedder()
         text = embedder.embed(kept.texts)
-        graph = relations(past, len(kept), start, config, progress)
         seen = pictures(kept, embedder, config, progress)
         return cls(text, graph, graph.table, seen, config.history)
 

@@ -13,6 +13,7 @@ from merchgraph.tools.data.tables import Events, Items
 from merchgraph.tools.tmf.config import Config
 from merchgraph.tools.tmf.data import DAY_US, Draw, Log, Question, behaviour_of, log, questions
 from merchgraph.tools.tmf.goods import Goods, goods
+from merchgraph.tools.tmf.graph import Relations, relations
 from merchgraph.tools.tmf.items import Known
 from merchgraph.tools.tmf.learn import AT_ONCE, Lesson
 from merchgraph.tools.tmf.llm import llm
@@ -74,19 +75,22 @@ def lesson(seen: View, config: Config, progress: Progress = quiet) -> Lesson:
     return lesson_with(seen, known, config)
 
 
-def knowledge(seen: View, config: Config, progress: Progress = quiet) -> Known:
+def knowledge(
+    seen: View, config: Config, progress: Progress = quiet, graph: Relations | None = None
+) -> Known:
     """Vectors of the goods; the graph is of what was before the questions.
 
+    Args:
+        seen: the log.
+        config: settings.
+        progress: told of the graph's steps and of pictures.
+        graph: one that was trained before; None trains one.
+
     Raises:
-        SetupError: a package is missing.
+        SetupError: a picture is not there.
     """
-    try:
-        return Known.of(seen.kept, seen.past, seen.start, config, progress)
-    except ModuleNotFoundError as error:
-        raise SetupError(
-            f"Training needs the package {error.name!r}, which is not installed: "
-            f"pip install 'merchgraph[torch]'."
-        ) from error
+    found = graph or relations(seen.past, len(seen.kept), seen.start, config, progress)
+    return Known.of(seen.kept, found, config, progress)
 
 
 def lesson_with(seen: View, known: Known | None, config: Config) -> Lesson:

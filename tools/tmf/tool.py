@@ -14,8 +14,10 @@ one, and what is asked for is the most common one. Sizes: I items of the catalog
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -34,6 +36,21 @@ if TYPE_CHECKING:
     from merchgraph.tools.tmf.store import Parts
 
 COMMAND = "merchgraph train tmf"
+
+
+def tensors_of(name: str) -> ModuleType:
+    """A module of this folder that needs torch.
+
+    Raises:
+        SetupError: a package is missing.
+    """
+    try:
+        return import_module(f"merchgraph.tools.tmf.{name}")
+    except ModuleNotFoundError as error:
+        raise SetupError(
+            f"TMF needs the package {error.name!r}, which is not installed: "
+            f"pip install 'merchgraph[torch]'."
+        ) from error
 
 
 class Opinion(NamedTuple):
@@ -81,10 +98,8 @@ class Tmf(Recommender):
             SetupError: no model is there, or the language model is missing.
             DataError: the file is damaged.
         """
-        from merchgraph.tools.tmf.store import unpacked
-
         config, tensors = checkpoint.load(folder, Config, command)
-        return cls(config).with_parts(unpacked(tensors, config))
+        return cls(config).with_parts(tensors_of("store").unpacked(tensors, config))
 
     def answer(self, question: Question) -> str:
         """What the language model writes by itself; it need not be a candidate."""
@@ -104,14 +119,13 @@ class Tmf(Recommender):
         Raises:
             SetupError: a package or the language model is missing.
         """
-        from merchgraph.tools.tmf.lesson import lesson, model_of, view
-
-        seen = view(items, events, self.config)
-        made = lesson(seen, self.config)
+        lessons = tensors_of("lesson")
+        seen = lessons.view(items, events, self.config)
+        made = lessons.lesson(seen, self.config)
         if seen.questions:
             with TemporaryDirectory() as folder:
                 made.learn((Path(folder), "fit"))
-        self.__dict__.update(model_of(items, seen, made).__dict__)
+        self.__dict__.update(lessons.model_of(items, seen, made).__dict__)
         return self
 
     def rank(self, past: Past, candidates: Sequence[str]) -> Ranking:

@@ -18,11 +18,9 @@ from merchgraph.runtime.errors import SetupError
 from merchgraph.tools import checkpoint
 from merchgraph.tools.checkpoint import Progress, quiet
 from merchgraph.tools.data.tables import Shop, local
-from merchgraph.tools.tmf import adapter
 from merchgraph.tools.tmf.card import Trained, card
 from merchgraph.tools.tmf.config import PRESETS, Config
-from merchgraph.tools.tmf.lesson import lesson, model_of, view
-from merchgraph.tools.tmf.tool import Tmf
+from merchgraph.tools.tmf.tool import Tmf, tensors_of
 
 __all__ = ["PRESETS", "Config", "train"]
 UNFINISHED, ADAPTER = "training", "adapter"
@@ -53,22 +51,23 @@ def train(
             folder holds an unfinished training with other settings or data, or cannot be written;
             `before` has a time zone.
     """
+    lessons = tensors_of("lesson")
     end = None if before is None else local(before)
-    seen = view(store.items, store.events, config, end)
+    seen = lessons.view(store.items, store.events, config, end)
     if not seen.questions:
         raise SetupError(
             f"Nothing to learn from in {store.name}: no household came back in the last "
             f"{config.weeks} weeks of the log with {config.least} purchases or more of what it "
             f"took; give a longer log, or set weeks= or least=."
         )
-    made = lesson(seen, config, progress)
+    made = lessons.lesson(seen, config, progress)
     name = f"{store.name} {store.fingerprint} before {before}, {len(store.events)} events"
     losses = made.learn((folder / UNFINISHED, name), progress)
-    model = model_of(store.items, seen, made)
+    model: Tmf = lessons.model_of(store.items, seen, made)
     figures = validate(model) if validate else {}
     told = made.known.pictures.told if made.known else ()
     trained = Trained(store.name, seen, losses, told, before, figures)
     checkpoint.save(folder, model.tensors(), config, card(trained, config))
-    adapter.write(made.network.llm, folder / ADAPTER, config)
+    tensors_of("adapter").write(made.network.llm, folder / ADAPTER, config)
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     return model

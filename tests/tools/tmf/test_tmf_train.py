@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -157,3 +159,12 @@ def test_it_is_a_source_and_a_signal_for_agents(llm: Path) -> None:
     assert sorted(SLATE, key=lambda item: -values[SLATE.index(item)]) == ranked.items
     assert values[-1] == min(values)
     assert model.slate(PAST, ["unheard of"]) == [0.0]
+
+
+def test_importing_loads_no_torch() -> None:
+    code = (
+        "import sys; from merchgraph.tools.tmf.train import PRESETS\n"
+        "from merchgraph.tools.tmf.tool import Tmf\n"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'peft')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
