@@ -15,6 +15,9 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger
 
+from merchgraph.runtime.errors import SetupError
+from merchgraph.runtime.settings import settings
+
 SECRET_NAME = re.compile(r"key|token$|secret|password|authorization|cookie", re.IGNORECASE)
 SECRET_VALUE = re.compile(
     # what providers issue: never a part of a word, and never without a digit, as a desk-organizer is
@@ -27,7 +30,7 @@ HIDDEN = "[hidden]"
 
 
 def redact(value: Any) -> Any:
-    """Copy data as JSON with every secret replaced by `[hidden]`, by field name and by shape.
+    """Copy data as JSON with every secret replaced by `[hidden]`: by field name, by shape, and ours.
 
     What JSON does not know (an exception, bytes) becomes its text.
     """
@@ -37,7 +40,20 @@ def redact(value: Any) -> Any:
         return {str(key): _field(str(key), item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [redact(item) for item in value]
-    return SECRET_VALUE.sub(HIDDEN, str(value))
+    text = str(value)
+    for secret in known_secrets():
+        text = text.replace(secret, HIDDEN)
+    return SECRET_VALUE.sub(HIDDEN, text)
+
+
+def known_secrets() -> tuple[str, ...]:
+    """The settings' keys, whatever they look like; one below 8 characters would hide ordinary words."""
+    try:
+        now = settings()
+    except SetupError:  # what is wrong with them is said elsewhere
+        return ()
+    keys = (key.get_secret_value() for key in (now.vllm_api_key, now.openai_api_key) if key)
+    return tuple(key for key in keys if len(key) >= 8)
 
 
 def _field(name: str, value: Any) -> Any:

@@ -19,8 +19,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from merchgraph.runtime.errors import TapeError
-from merchgraph.runtime.log import HIDDEN, SECRET_VALUE
-from merchgraph.runtime.settings import settings
+from merchgraph.runtime.log import HIDDEN, SECRET_VALUE, known_secrets
 
 JsonObject = dict[str, Any]
 EMPTY: tuple[object, ...] = (None, "", [], {}, ())
@@ -180,7 +179,7 @@ def as_chunk(reply: JsonObject) -> ChatGenerationChunk:
 
 def hide(value: Any) -> Any:
     """JSON that any file can hold, without secrets: what looks like a key, and the settings' keys."""
-    return _hide(value, _known_secrets())
+    return _hide(value, known_secrets())
 
 
 def hide_split(chunks: Sequence[JsonObject], said: Sequence[Any]) -> Sequence[JsonObject]:
@@ -227,12 +226,6 @@ def _writable(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
-
-
-def _known_secrets() -> tuple[str, ...]:
-    now = settings()
-    keys = (key.get_secret_value() for key in (now.vllm_api_key, now.openai_api_key) if key)
-    return tuple(key for key in keys if len(key) >= 8)  # a shorter one would hide ordinary words
 
 
 def _kept(fields: JsonObject, always: set[str]) -> JsonObject:
