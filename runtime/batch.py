@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from merchgraph.runtime.batch_columns import columns_of
+from merchgraph.runtime.batch_garbage import seldom_collected
 from merchgraph.runtime.batch_input import Input, Row, row_id
 from merchgraph.runtime.batch_output import Folder, Shard
 from merchgraph.runtime.errors import (
@@ -270,7 +271,7 @@ async def run(job: Job, tell: Tell = silent, *, resume: bool = False) -> Tally:
         whole.add(tally)
         tell(whole)
 
-    with job.folder.opened(job.manifest, resume=resume):
+    with job.folder.opened(job.manifest, resume=resume), seldom_collected():
         worker, open_ = Worker(job), list[asyncio.Task[None]]()
         try:
             for number in range(job.table.pieces):

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from merchgraph.runtime.batch import Job, Tally, Tell, Worker, silent
+from merchgraph.runtime.batch_garbage import seldom_collected
 from merchgraph.runtime.errors import MerchgraphError, SetupError
 
 AHEAD = 2
@@ -27,6 +28,7 @@ class _ShardWorker:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.worker: Worker | None = None
+        seldom_collected().__enter__()  # as long as the process lives
 
     async def __call__(self, batch: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         for number in batch["shard"].tolist():
