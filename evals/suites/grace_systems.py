@@ -32,7 +32,7 @@ NOTHING = -1
 TOGETHER = 16
 """Households that are answered at once."""
 Kind = Literal["baseline", "ablation", "method"]
-PLAIN = {"copies": False, "prior": False, "attention": "dense"}
+PLAIN = {"copies": False, "prior": False, "attention": "dense", "alone": 0.0}
 ATTRIBUTES = ("department", "category", "brand", "price")
 TEXTS = ("text 1", "text 2")
 METHOD = "GRACE"
@@ -87,7 +87,7 @@ def systems(base: Config, *, ablations: bool = True) -> list[Compared]:
     ]  # fmt: skip
     parts: dict[str, tuple[str, dict[str, object]]] = {
         "dense": ("attention of all to all", {"attention": "dense"}),
-        "no copy path": ("decoded paths alone", {"copies": False}),
+        "no copy path": ("decoded paths alone", {"copies": False, "alone": 0.0}),
     }
     if ablations:
         parts |= _ablations()

@@ -152,7 +152,7 @@ def test_systems_can_be_named_and_unknown_ones_are_told() -> None:
 
 
 def test_each_ablation_takes_one_thing_away() -> None:
-    base = Config()
+    base = Config(alone=0.0)
     every = {one.name: one.config for one in made.systems(base)}
     mine = base.model_dump()
     changes = {

@@ -68,6 +68,9 @@ class Config(BaseModel):
     batch: Annotated[int, Field(ge=1, le=4096, description="B, journeys to predict at once.")] = 16
     targets: Annotated[int, Field(ge=1, le=64, description="K, items of a journey to predict.")] = 8
     rate: Annotated[float, Field(gt=0, description="Greatest learning rate.")] = 2e-3
+    alone: Annotated[
+        float, Field(ge=0, le=10, description="Weight of the decoder's own loss beside the whole.")
+    ] = 0.0
     decay: Annotated[float, Field(ge=0, description="Weight decay.")] = 0.005
     seed: Annotated[int, Field(ge=0, description="Of weights, samples and codes.")] = 0
     device: Annotated[Literal["cpu", "cuda"], Field(description="Where it is trained.")] = "cpu"

@@ -210,18 +210,19 @@ class Grace(nn.Module):
         return Copies(log_sigmoid(gate), log_sigmoid(-gate), share)
 
     def loss(self, batch: Batch, targets: Targets) -> Tensor:
-        """Mean of -log P(b, item) over what came next."""
+        """Mean of -log P(b, item) over what came next, and the decoder's own part of it, weighted."""
         device = self.slot.device
         item, behaviour, copy = (torch.from_numpy(part).to(device) for part in targets)
         wanted, read = item >= 0, self.read(batch)
         told = self.told_paths(read, item.clamp(min=0), behaviour.clamp(min=0))
+        own = -told[wanted].mean()
         if self.config.copies:
             copies = self.copies(read, batch)
             rows = torch.arange(len(item), device=device)[:, None]
             mine = copies.share[rows, copy.clamp(min=0), behaviour.clamp(min=0)]
             mine = mine.masked_fill(copy < 0, -1e9)
             told = torch.logaddexp(copies.gate[:, None] + mine, copies.rest[:, None] + told)
-        return -told[wanted].mean()
+        return self.config.alone * own - told[wanted].mean()
 
     def cache(self, read: Read) -> Cache:
         """Where a search begins."""

@@ -132,7 +132,9 @@ def test_the_loss_is_that_of_the_whole_distribution() -> None:
     model, log = untrained(changed())
     batch, targets = sample(log, log.samples[3:5], model.config, np.random.default_rng(0))
     with torch.no_grad():
-        loss = model.loss(batch, targets)
+        read, (item, behaviour, _) = model.read(batch), map(torch.from_numpy, targets)
+        decoded = model.told_paths(read, item.clamp(min=0), behaviour.clamp(min=0))[item >= 0]
+        loss = model.loss(batch, targets) + model.config.alone * decoded.mean()
     told, every = [], listed(model, batch, Ask(len(log.goods.items)))
     for row in range(2):
         found = every[row]

@@ -58,7 +58,7 @@ def visits(user: int, count: int = 4) -> list[Journey]:
 
 
 def test_the_generator_keeps_the_contract(keeps_the_contract: Checks) -> None:
-    keeps_the_contract(Generator(changed(steps=80, batch=8)))
+    keeps_the_contract(Generator(changed(steps=80, batch=8, targets=4)))
 
 
 def test_the_next_tea_and_the_own_milk_come_first(trained: tuple[Generator, Path]) -> None:
