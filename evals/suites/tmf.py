@@ -40,7 +40,7 @@ Progress = Callable[[int, int], None]
 Telling = Callable[[str], Progress]
 DRAWN = 1
 """Seed of the test's questions, other than that of any training's."""
-SUM, FUSION = "tmf + fusion score", "fusion alone"
+SUM, FUSION, SASREC = "tmf + fusion score", "fusion alone", "SASRec"
 MAIN = ("untuned LLM", "text-only LoRA", "tmf")
 
 
@@ -89,6 +89,8 @@ def run(params: Params | None = None, *, telling: Telling | None = None) -> Repo
     begin = telling or (lambda stage: lambda done, total: None)
     ready = prepare(shop(params.data), params)
     judged = _ranked(ready, params, begin) if _baselines(params) else []
+    if _named(params, SASREC):
+        judged.append(_sasrec(ready, params, begin(SASREC)))
     for system in chosen:
         judged += _trained(ready, system, params, begin(system.name))
     behaviours = ready.seen.past.behaviours
@@ -142,6 +144,14 @@ def _ranked(ready: Prepared, params: Params, begin: Telling) -> list[Judged]:
     return found
 
 
+def _sasrec(ready: Prepared, params: Params, tell: Progress) -> Judged:
+    values = []
+    for seed in range(params.config.seed, params.config.seed + params.seeds):
+        values.append(hits([*ready.trainer.sasrec(seed).likely], ready.asked))
+        tell(len(values), params.seeds)
+    return Judged(SASREC, "of the library Cornac; knows no behaviours", "baseline", values)
+
+
 def _trained(ready: Prepared, system: Trained, params: Params, tell: Progress) -> list[Judged]:
     """The system by its likelihoods; of the tool itself also the fusion's scores, and both."""
     plain: list[Values] = []
@@ -165,6 +175,11 @@ def _baselines(params: Params) -> bool:
     return params.systems in ("all", "main", "baselines")
 
 
+def _named(params: Params, name: str) -> bool:
+    """Whether a system is asked for by its name, or with all."""
+    return params.systems == "all" or name in [one.strip() for one in params.systems.split(",")]
+
+
 def _chosen(params: Params) -> list[Trained]:
     """The systems with a language model that are asked for, the untuned and the smaller ones first.
 
@@ -178,7 +193,7 @@ def _chosen(params: Params) -> list[Trained]:
     names = groups.get(params.systems)
     if names is None:
         names = [name.strip() for name in params.systems.split(",") if name.strip()]
-        known = [one.name for one in every]
+        known = [SASREC, *(one.name for one in every)]
         wrong = [name for name in names if name not in known]
         if wrong or not names:
             raise SetupError(

@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from merchgraph.evals.baselines.tmf_sasrec import Effort, sasrec
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.files import put
 from merchgraph.runtime.settings import settings
@@ -37,6 +38,7 @@ KEEP = 10
 WARM_FIELDS = ("llm", "least", "weeks", "history", "slate", "positives", "words", "rank", "alpha",
                "dropout", "warm_steps", "batch", "rate", "seed", "device")  # fmt: skip
 """What the warm-up depends on."""
+EFFORT = Effort()
 Kind = Literal["baseline", "ablation", "method"]
 
 
@@ -159,6 +161,22 @@ class Trainer:
         _write(done, found)
         done.with_suffix(".part.npz").unlink(missing_ok=True)
         shutil.rmtree(training, ignore_errors=True)
+        return found
+
+    def sasrec(self, seed: int, effort: Effort = EFFORT) -> Opinions:
+        """Of SASRec, from the cache where they were found before.
+
+        Raises:
+            SetupError: Cornac is not installed, or the cache cannot be written.
+        """
+        file = (
+            self.folder / f"sasrec-{_name(VERSION, self.data, effort, seed, self._questions)}.npz"
+        )
+        found = _read(file, len(self.asked))
+        if found is None:
+            scores = sasrec(self.seen.past, self.asked, effort, seed)
+            found = Opinions(scores, np.zeros_like(scores), ())
+            _write(file, found)
         return found
 
     @cached_property

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 import typer
+from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from merchgraph.cli.eval_tmf import tmf
 from merchgraph.evals.baselines.tmf import RANKERS
+from merchgraph.evals.baselines.tmf_sasrec import Effort, rows, sasrec
 from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.report import Report
 from merchgraph.evals.suites import tmf as suite
@@ -22,7 +24,7 @@ from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.settings import use_settings
 from merchgraph.tools.tmf import items
 from merchgraph.tools.tmf.config import Config
-from merchgraph.tools.tmf.data import Question, Trail
+from merchgraph.tools.tmf.data import Draw, Log, Question, Trail, log, questions
 from merchgraph.tools.tmf.goods import goods
 from merchgraph.tools.tmf.learn import Lesson
 from tests.tools.gmvo.toy import toy_shop
@@ -41,6 +43,18 @@ def llm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _sasrec() -> Iterator[None]:
+    """Its own training has a test; elsewhere the last candidate is best."""
+
+    def last(past: Log, asked: list[Question], effort: Effort, seed: int) -> NDArray[np.float32]:
+        return np.stack([np.arange(len(one.slate), dtype=np.float32) for one in asked])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("merchgraph.evals.suites.tmf_systems.sasrec", last)
+        yield
+
+
 def params(llm: Path, **given: Any) -> suite.Params:
     tiny = {"fuse_steps": 1, "warm_steps": 1, "align_steps": 1, "joint_steps": 1, "graph_steps": 1}
     usual = {"data": "toy", "days": 21, "cases": 8, "generate": 2, "config": quick(llm, **tiny)}
@@ -56,7 +70,8 @@ def test_every_system_has_a_row_with_both_slates(report: Report, llm: Path) -> N
     names = [row.system for row in report.rows]
     assert names[: len(RANKERS)] == [*RANKERS]
     trained = [one.name for one in systems(params(llm).config)]
-    assert set(trained) | {"fusion alone", "tmf + fusion score"} == set(names[len(RANKERS) :])
+    more = {"SASRec", "fusion alone", "tmf + fusion score"}
+    assert set(trained) | more == set(names[len(RANKERS) :])
     assert len(trained) == 12
     for row in report.rows:
         assert set(row.metrics) == set(METRICS)
@@ -155,6 +170,27 @@ def test_an_answer_is_valid_that_names_one_candidate() -> None:
     found = valid(answers, asked, kept)
     assert found == (4, 0.5, 0.5, 0.25)
     assert valid([], asked, kept) is None
+
+
+def test_sasrec_learns_of_the_latest_rows_and_scores_slates(
+    llm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cornac")
+    store = toy_shop()
+    kept = goods(store.items, store.events, 1, 3)
+    past = log(store.events, kept)
+    told = rows(past, 5, seed=0)
+    assert len(told) == 24 * 5
+    ends = [*past.first[1:], len(past.item)]
+    for user, end in enumerate(ends):
+        mine = [int(item) for one, _, item, _ in told if one == str(user)]
+        # five rows: two whole baskets of two, and one of the third
+        assert sorted(mine[1:]) == sorted(past.item[end - 4 : end].tolist())
+    asked = questions(past, kept, Draw(0, 1e9, 4, each=False), quick(llm))
+    found = sasrec(past, asked, Effort(epochs=1, latest=9, width=4, history=4), seed=0)
+    assert found.shape == (4, 4)
+    assert np.isfinite(found).all()
+    assert len(np.unique(found)) > 4
 
 
 def test_unknown_systems_and_empty_cuts_are_one_sentence(llm: Path) -> None:

@@ -1,0 +1,79 @@
+"""SASRec (Kang and McAuley 2018, arXiv 1808.09781) of the library Cornac on the slates of the TMF suite.
+
+    scores = sasrec(past, asked, Effort(), seed=0)       # (Q, C)
+
+A household is one sequence of its latest items, shuffled inside baskets, since a basket has no order; the
+next item is predicted from those before it. It knows no behaviours. Items that it never met score least.
+
+Sizes: Q questions, C candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from merchgraph.runtime.errors import SetupError
+from merchgraph.tools.tmf.data import Log, Question
+
+
+class Effort(NamedTuple):
+    """How much is trained.
+
+    Attributes:
+        epochs: passes.
+        latest: rows of each household that are learned from, the newest.
+        width: of the vectors.
+        history: items that a prediction reads.
+    """
+
+    epochs: int = 3
+    latest: int = 50
+    width: int = 64
+    history: int = 40
+
+
+def sasrec(past: Log, asked: Sequence[Question], effort: Effort, seed: int) -> NDArray[np.float32]:
+    """(Q, C) — trained on a log, which must end before the questions.
+
+    Raises:
+        SetupError: Cornac is not installed.
+    """
+    try:
+        from cornac.data import SequentialDataset
+        from cornac.models import SASRec
+    except ModuleNotFoundError as error:
+        raise SetupError(
+            f"SASRec needs the package {error.name!r}, which is not installed: pip install cornac; "
+            f"or name other systems (--systems)."
+        ) from error
+    told = SequentialDataset.from_usit(rows(past, effort.latest, seed), seed=seed)
+    model: Any = SASRec(
+        embedding_dim=effort.width, n_epochs=effort.epochs, max_len=effort.history, num_heads=2,
+        batch_size=256, n_sample=512, seed=seed,
+    )  # fmt: skip
+    model.fit(told)
+    code = {int(item): place for item, place in told.iid_map.items()}
+    found = []
+    for question in asked:
+        latest = [code[item] for item in question.trail.items.tolist() if item in code]
+        scores = np.asarray(model.score(0, latest[-effort.history :]), np.float32)
+        least = float(scores.min())
+        slate = [code.get(item) for item in question.slate.tolist()]
+        found.append([least if place is None else float(scores[place]) for place in slate])
+    return np.array(found, dtype=np.float32)
+
+
+def rows(past: Log, latest: int, seed: int) -> list[tuple[str, str, str, int]]:
+    """User, sequence, item and place of the newest rows of each household, oldest first."""
+    rng = np.random.default_rng(seed)
+    order = np.lexsort((rng.random(len(past.item)), past.basket))
+    ends = np.append(past.first[1:], len(past.item))
+    made = []
+    for user, end in enumerate(ends.tolist()):
+        for place in range(max(int(past.first[user]), end - latest), end):
+            made.append((str(user), str(user), str(past.item[order[place]]), place))
+    return made
