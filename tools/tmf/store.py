@@ -42,6 +42,13 @@ class Parts(NamedTuple):
     network: Network
 
 
+def here(config: Config) -> Config:
+    """The settings on this machine: what was trained on a GPU answers on a CPU where there is none."""
+    if config.device == "cuda" and not torch.cuda.is_available():
+        return config.model_copy(update={"device": "cpu"})
+    return config
+
+
 def packed(model: Parts) -> Arrays:
     """Everything but the language model."""
     kept = model.kept

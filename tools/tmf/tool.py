@@ -99,7 +99,9 @@ class Tmf(Recommender):
             DataError: the file is damaged.
         """
         config, tensors = checkpoint.load(folder, Config, command)
-        return cls(config).with_parts(tensors_of("store").unpacked(tensors, config))
+        store = tensors_of("store")
+        config = store.here(config)
+        return cls(config).with_parts(store.unpacked(tensors, config))
 
     def answer(self, question: Question) -> str:
         """What the language model writes by itself; it need not be a candidate."""

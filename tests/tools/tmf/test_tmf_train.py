@@ -105,6 +105,16 @@ def test_a_model_of_text_alone_has_no_vectors(llm: Path, tmp_path: Path) -> None
     assert read.rank(PAST, SLATE) == made.rank(PAST, SLATE)
 
 
+def test_what_was_trained_on_a_gpu_answers_on_a_cpu(
+    llm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = training.train(toy_shop(), quick(llm, modalities=()), tmp_path)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    elsewhere = quick(llm, modalities=(), device="cuda")
+    checkpoint.save(tmp_path, made.tensors(), elsewhere, "")
+    assert Tmf.load(tmp_path).rank(PAST, SLATE) == made.rank(PAST, SLATE)
+
+
 def test_what_cannot_be_done_is_one_sentence(llm: Path, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"There is no model at .* make it: merchgraph train tmf"):
         Tmf.load(tmp_path)
