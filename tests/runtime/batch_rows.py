@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,7 +47,7 @@ class Rows:
         self.model, self.delay_s = model, delay_s
         if pids:  # so that a test can kill whoever works
             with open(pids, "a") as file:
-                file.write(f"{os.getpid()}\n")
+                file.write(f"{os.getpid()} {time.time()}\n")
 
     async def __call__(self, row: dict[str, Any]) -> Result:
         text, calls = str(row["text"]), []

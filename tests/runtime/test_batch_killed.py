@@ -47,7 +47,11 @@ def test_rays_workers_are_killed_and_their_rows_are_not_lost(
     def kill() -> None:
         while len(killed) < 10:
             time.sleep(1)
-            alive = {int(pid) for pid in pids.read_text().split()} - killed - {os.getpid()}
+            alive = (
+                {int(line.split()[0]) for line in pids.read_text().splitlines()}
+                - killed
+                - {os.getpid()}
+            )
             for pid in sorted(alive)[-1:]:
                 killed.add(pid)
                 os.kill(pid, signal.SIGKILL)
