@@ -38,6 +38,7 @@ def test_any_time_may_be_named(typed: Any, gifts: Path) -> None:
         (["complement", "--set", "wish=1"], "There is no setting 'wish'; there are dim,"),
         (["complement", "--set", "dim=1"], "The setting dim is 1, but: "),
         (["gmvo"], "Nothing to learn from in "),
+        (["grace"], "no shopper came twice for items of 20 events or more"),
         (["fairness"], "names no sellers"),
     ],
 )
