@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -21,6 +20,13 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import aiologic
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
 
 from merchgraph.runtime.clock import queueing
 from merchgraph.runtime.errors import BudgetError, EndpointError, MerchgraphError, SetupError
@@ -137,10 +143,9 @@ def transient(error: BaseException) -> bool:
     )
 
 
-def _wait(error: BaseException, tries: int) -> float:
-    """Seconds before the next try: at random up to twice as many each time, or as the server asks."""
-    asked = retry_after_s(error)
-    backoff = random.uniform(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (tries - 1)))
+def _wait(state: RetryCallState) -> float:
+    asked = retry_after_s(state.outcome.exception() if state.outcome else None)
+    backoff = float(wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)(state))
     return backoff if asked is None else asked + backoff / 10  # a little jitter on top
 
 
@@ -156,31 +161,44 @@ async def attempt(limiter: Limiter, address: str, send: Callable[[], Awaitable[T
         SetupError: refused for a reason that a person has to mend (key, model name).
         BudgetError: the endpoint's budget is used up.
     """
-    limit, most = settings().request_timeout_s, settings().attempts
+    limit = settings().request_timeout_s
+    most = stop_after_attempt(settings().attempts)
     started, waited, tries = time.monotonic(), 0.0, 0
-    while True:
-        tries += 1
-        queued = time.monotonic()
-        try:
-            async with limiter:
-                waited += time.monotonic() - queued
-                limiter.check_budget()  # only now: the queue ahead has spent its share
-                async with asyncio.timeout(limit):
-                    value = await send()
-            return Attempted(value, tries, waited, time.monotonic() - started - waited)
-        except MerchgraphError:
+
+    def served() -> float:
+        return time.monotonic() - started - waited
+
+    retrying = AsyncRetrying(
+        retry=retry_if_exception(transient),
+        wait=_wait,
+        stop=lambda state: most(state) or served() + state.upcoming_sleep > limit,
+        before_sleep=lambda state: _log_retry(limiter.name, state),
+        reraise=True,
+    )
+    try:
+        async for trial in retrying:
+            with trial:
+                tries += 1
+                queued = time.monotonic()
+                async with limiter:
+                    waited += time.monotonic() - queued
+                    limiter.check_budget()  # only now: the queue ahead has spent its share
+                    async with asyncio.timeout(limit):
+                        value = await send()
+    except MerchgraphError:
+        raise
+    except Exception as error:
+        told = explain(error, limiter.name, address, tries)
+        if told is error:
             raise
-        except Exception as error:
-            pause = _wait(error, tries)
-            late = time.monotonic() - started - waited + pause > limit
-            if tries >= most or late or not transient(error):
-                told = explain(error, limiter.name, address, tries)
-                if told is error:
-                    raise
-                raise told from error
-            log.warning("endpoint.retry", endpoint=limiter.name, attempt=tries,
-                        wait_s=round(pause, 2), error=repr(error))  # fmt: skip
-        await asyncio.sleep(pause)
+        raise told from error
+    return Attempted(value, tries, waited, served())
+
+
+def _log_retry(name: str, state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("endpoint.retry", endpoint=name, attempt=state.attempt_number,
+                wait_s=round(state.upcoming_sleep, 2), error=repr(error))  # fmt: skip
 
 
 def explain(error: Exception, name: str, address: str, tries: int) -> Exception:

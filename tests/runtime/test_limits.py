@@ -81,7 +81,7 @@ async def test_a_slot_comes_back_after_an_error_and_after_a_cancellation() -> No
 
 
 async def test_a_retry_that_waits_holds_no_slot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("merchgraph.runtime.limits._wait", lambda error, tries: 0.2)
+    monkeypatch.setattr("merchgraph.runtime.limits._wait", lambda state: 0.2)
     limiter, order = Limiter("x/y", 1), []
 
     async def ask(name: str, send: Callable[[], Awaitable[str]]) -> None:
