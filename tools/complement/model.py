@@ -129,4 +129,6 @@ class Model:
 
 
 def _sigmoid(x: Floats) -> Floats:
-    return (1 / (1 + np.exp(-x))).astype(np.float32)
+    return ((1 + np.tanh(x / 2)) / 2).astype(
+        np.float32
+    )  # of the two forms, the one without overflow
