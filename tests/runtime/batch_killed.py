@@ -130,7 +130,7 @@ class Endpoint:
 
 
 class Host:
-    """The host's process; `drive` begins a driver and `ended` waits for it."""
+    """The host's process; `drive` begins a driver, gives a descriptor of it, and `ended` waits for it."""
 
     def __init__(self) -> None:
         self.process = program("host")
@@ -139,7 +139,7 @@ class Host:
         assert self.process.stdin is not None
         self.process.stdin.write(f"{folder} {rows} {url}\n")
         self.process.stdin.flush()
-        return self._number()
+        return os.pidfd_open(self._number())
 
     def ended(self) -> int:
         return self._number()
@@ -181,19 +181,23 @@ def _to_its_end(
     chance, host, endpoint = who
     left = kills
     while True:
-        pid = host.drive(work, rows, endpoint.url)
+        driver = host.drive(work, rows, endpoint.url)
         counts["sittings"] += 1
         left = kills - counts["driver"] - counts["endpoint"]
         kill = chance.choice(["driver", "driver", "endpoint"]) if left > 0 else ""
         time.sleep(chance.uniform(0, 0.6))
         if kill == "driver":
-            os.kill(pid, signal.SIGKILL)
+            try:
+                signal.pidfd_send_signal(driver, signal.SIGKILL)
+            except ProcessLookupError:  # it was done before
+                kill = ""
         elif kill == "endpoint":
             endpoint.kill()
             time.sleep(chance.uniform(0, 0.5))
             endpoint.start()
         if kill:
             counts[kill] += 1
+        os.close(driver)
         code = host.ended()
         assert code in ((0, 2, -9) if kill else (0,)), code
         counts["shards seen"] += _whole_shards(job(work, rows))
