@@ -45,11 +45,8 @@ def grace(
     from merchgraph.tools.grace.config import PRESETS, Config
 
     config = checked(Config, PRESETS["cpu"].model_dump() | settings_of(pairs))
-    params = checked(
-        Params,
-        {"data": data, "before": before, "days": days, "seeds": seeds, "systems": systems}
-        | {"limit": limit, "config": config},
-    )
+    told = {"data": data, "before": before, "days": days, "seeds": seeds, "systems": systems}
+    params = checked(Params, told | {"limit": limit, "config": config})
     costs: list[Cost] = []
     with stages(console) as telling:
         report = run(params, telling=telling)

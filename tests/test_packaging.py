@@ -39,7 +39,11 @@ TENSORS = {
     "tools/fairness/learn.py", "tools/fairness/bound.py", "evals/baselines/gmvo_graphs.py",
     "evals/baselines/fairness.py", "evals/suites/fairness.py", "evals/suites/fairness_ground.py",
     "evals/suites/fairness_learned.py", "evals/suites/fairness_measures.py",
-    "evals/suites/fairness_tables.py",
+    "evals/suites/fairness_tables.py", "tools/grace/answer.py", "tools/grace/beam.py",
+    "tools/grace/fast.py", "tools/grace/fit.py", "tools/grace/jsa.py", "tools/grace/layers.py",
+    "tools/grace/model.py", "tools/tmf/graph.py", "tools/tmf/items.py", "tools/tmf/learn.py",
+    "tools/tmf/lesson.py", "evals/baselines/tmf.py", "evals/suites/tmf.py", "evals/suites/tmf_systems.py",
+    "tools/tmf/model.py", "tools/tmf/network.py", "tools/tmf/prompt.py", "tools/tmf/store.py",
 }  # fmt: skip
 """Modules made of torch or numba; others import them inside the functions that need them."""
 

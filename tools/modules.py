@@ -266,10 +266,8 @@ def _band(shelf: _Shelf, seed: str, size: int) -> list[str]:
     middle = shelf.frame.filter(pl.col("item") == seed)["paid"].item()
     if not shelf.category[seed] or not middle:
         return []
-    near = shelf.frame.filter(
-        pl.col("category") == shelf.category[seed],
-        pl.col("paid").is_between(middle / BAND, middle * BAND),
-    )
+    band = pl.col("paid").is_between(middle / BAND, middle * BAND)
+    near = shelf.frame.filter(pl.col("category") == shelf.category[seed], band)
     away = (pl.col("paid").log() - pl.lit(middle).log()).abs()
     return shelf.unlike([seed, *near.sort(away, maintain_order=True)["item"]], size)
 
@@ -299,5 +297,4 @@ def _department(shelf: _Shelf, item: str) -> str:
 
 
 def _of_category(shelf: _Shelf, item: str) -> list[str]:
-    category = shelf.category[item]
-    return shelf.frame.filter(pl.col("category") == category)["item"].to_list()
+    return shelf.frame.filter(pl.col("category") == shelf.category[item])["item"].to_list()

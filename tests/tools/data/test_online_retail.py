@@ -162,7 +162,10 @@ def test_an_absent_folder_is_named_with_its_setting(tmp_path: Path) -> None:
     ("content", "problem"),
     [
         (gzip.compress(b"a,b\n1,2\n", mtime=0), "the column 'InvoiceNo' is missing"),
-        (gzip.compress(f"{HEADER}\n1,12345,T,six,2010-12-01 08:26:00,1,7,F\n".encode(), mtime=0), "six"),
+        (
+            gzip.compress(f"{HEADER}\n1,12345,T,six,2010-12-01 08:26:00,1,7,F\n".encode(), mtime=0),
+            "six",
+        ),
         (gzip.compress(f"{HEADER}\n1,12345,T,6,yesterday,1,7,F\n".encode(), mtime=0), "yesterday"),
         (gzip.compress(f"{HEADER}\n{ROWS}".encode(), mtime=0)[:150], "cannot be read as the table"),
         (b"", "cannot be read as the table"),

@@ -90,7 +90,8 @@ def test_a_budget_buys_as_much_as_the_best_strength_of_that_cost(begin: float) -
     fixed = [
         ends(goal.model_copy(update={"strength": s, "budget": None})) for s in (0.05, 0.1, 0.2)
     ]
-    assert worst > 0.97 * np.interp(reward, *zip(*sorted(fixed), strict=True))
+    rewards, shares = zip(*sorted(fixed), strict=True)
+    assert worst > 0.97 * np.interp(reward, rewards, shares)
 
 
 def test_any_dual_value_bounds_the_optimum() -> None:
