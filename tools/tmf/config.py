@@ -58,7 +58,7 @@ class Config(BaseModel):
     fuse_steps: Annotated[
         int,
         Field(ge=0, description="Of the fusion by itself, no language model, 64 questions each."),
-    ] = 400
+    ] = 1200
     warm_steps: Annotated[int, Field(ge=0, description="Text alone, LoRA.")] = 60
     align_steps: Annotated[int, Field(ge=0, description="Fusion and projector, LLM frozen.")] = 15
     joint_steps: Annotated[int, Field(ge=0, description="All, with vectors ever more often.")] = 110
@@ -85,6 +85,6 @@ PRESETS: Mapping[Literal["cpu", "gpu"], Config] = {
     "cpu": Config(),
     "gpu": Config(
         history=20, words=6, weeks=16, batch=32, warm_steps=400, align_steps=100, joint_steps=1500,
-        fuse_steps=3000, graph_width=64, graph_layers=3, graph_steps=400, width=128, device="cuda",
+        fuse_steps=6000, graph_width=64, graph_layers=3, graph_steps=400, width=128, device="cuda",
     ),
 }  # fmt: skip
