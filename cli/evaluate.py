@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -52,6 +52,10 @@ def recall(
     data: Data = "complete_journey",
     targets: Targets = "any",
     seed: Seed = 0,
+    sources: Annotated[
+        str,
+        typer.Option(help="Sources of candidates; complement, similar, grace, tmf are trained."),
+    ] = "semantic,copurchase,frequency",
 ) -> None:
     """What each source of candidates finds in the whole catalogue, which caps what ranking can do."""
     console = Console()
@@ -59,14 +63,16 @@ def recall(
     from merchgraph.evals.session import make
     from merchgraph.evals.suite import draw
     from merchgraph.evals.suites import arag_recall as suite
+    from merchgraph.tools.candidates import SourceName
     from merchgraph.tools.data.shops import shop
 
     asked = make("arag", {"data": data, "targets": targets, "seed": seed})
     prepare_shop(data, console, teller(console))
     cases = asked.cases()
     with stages(console) as telling:
+        some, names = draw(cases, limit=limit), [name.strip() for name in sources.split(",")]
         rows = suite.recall_of_sources(
-            shop(data), draw(cases, limit=limit), progress=telling("cases")
+            shop(data), some, sources=cast(list[SourceName], names), progress=telling("cases")
         )
     console.print(suite.table(rows))
 

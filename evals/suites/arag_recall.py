@@ -7,18 +7,20 @@ for row in recall_of_sources(setting.store, cases(setting)[:500]):
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, get_args
+from typing import TYPE_CHECKING, NamedTuple
 
 from merchgraph.evals.suite import Case
 from merchgraph.graphs.offers import Request
 from merchgraph.runtime.errors import SetupError
+from merchgraph.tools import candidates
 from merchgraph.tools.candidates import SourceName, gather
 from merchgraph.tools.data.tables import Shop
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-ALL: tuple[SourceName, ...] = get_args(SourceName)
+UNTRAINED: tuple[SourceName, ...] = ("semantic", "copurchase", "frequency")
+"""Sources that need no `merchgraph train`."""
 DEPTHS = (5, 20, 50, 100)
 UNION = "union"
 
@@ -44,7 +46,7 @@ def recall_of_sources(
     store: Shop,
     cases: Sequence[Case],
     *,
-    sources: Sequence[SourceName] = ALL,
+    sources: Sequence[SourceName] = UNTRAINED,
     depths: Sequence[int] = DEPTHS,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[SourceRecall]:
@@ -58,8 +60,12 @@ def recall_of_sources(
         progress: called with (done, total) after each case.
 
     Raises:
-        SetupError: a source that finds nothing for any case.
+        SetupError: a source that is unknown, was not trained, or finds nothing for any case.
     """
+    for name in sources:
+        if name not in candidates.SOURCES:
+            there = ", ".join(candidates.SOURCES)
+            raise SetupError(f"There is no source {name!r}; there are {there}; name some of those.")
     mixes: dict[str, Sequence[SourceName]] = {name: [name] for name in sources}
     mixes[UNION] = sources
     places: dict[str, list[_Places]] = {name: [] for name in mixes}
