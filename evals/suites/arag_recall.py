@@ -62,10 +62,11 @@ def recall_of_sources(
     Raises:
         SetupError: a source that is unknown, was not trained, or finds nothing for any case.
     """
-    for name in sources:
-        if name not in candidates.SOURCES:
-            there = ", ".join(candidates.SOURCES)
-            raise SetupError(f"There is no source {name!r}; there are {there}; name some of those.")
+    if unknown := [name for name in sources if name not in candidates.SOURCES]:
+        there = ", ".join(candidates.SOURCES)
+        raise SetupError(
+            f"There is no source {unknown[0]!r}; there are {there}; name some of those."
+        )
     mixes: dict[str, Sequence[SourceName]] = {name: [name] for name in sources}
     mixes[UNION] = sources
     places: dict[str, list[_Places]] = {name: [] for name in mixes}

@@ -102,14 +102,11 @@ def test_progress_is_told_after_each_case(monkeypatch: pytest.MonkeyPatch, store
     assert told == [(1, 2), (2, 2)]
 
 
-def test_all_sources_of_the_tools_are_measured_unless_named() -> None:
-    assert set(arag_recall.ALL) == set(candidates.SOURCES)
-
-
 def test_an_unknown_source_is_refused_and_trained_ones_are_not_asked_by_default(
     monkeypatch: pytest.MonkeyPatch, store: Shop
 ) -> None:
-    assert set(arag_recall.UNTRAINED) <= set(candidates.SOURCES)
+    trained = {"complement", "similar", "grace", "tmf"}
+    assert {*arag_recall.UNTRAINED} | trained == set(candidates.SOURCES)
     use(monkeypatch, near=listing("i2"))
     with pytest.raises(SetupError, match="There is no source 'far'; there are near; name some"):
         recall_of_sources(store, [case("i2")], sources=["far"])  # type: ignore[list-item]
