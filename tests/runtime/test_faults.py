@@ -117,7 +117,7 @@ async def test_a_lasting_fault_ends_after_all_tries_in_a_sentence(
             SetupError,
             "the quota of the key is used up",
         ),
-        (status(400, f"bad: Bearer {KEY}"), EndpointError, "bad: [hidden]"),
+        (status(400, f"bad: Bearer {KEY}"), EndpointError, "bad: Bearer [hidden]"),
     ],
 )
 async def test_a_refusal_that_time_will_not_mend_is_never_tried_again(
