@@ -33,7 +33,7 @@ demo: $(READY) ## recommend five items to one shopper of a real grocery log
 	@$(BIN)/merchgraph run arag --user $(USER_ID)
 
 test: $(READY) ## run the tests
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile
 
 test-live: $(READY) ## run what needs servers: a real vLLM on the CPU, Postgres; and what takes long
 	@$(PYTHON) tests/live/vllm_env.py $(LIVE)
