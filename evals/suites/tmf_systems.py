@@ -39,6 +39,10 @@ WARM_FIELDS = ("llm", "least", "weeks", "history", "slate", "positives", "words"
                "dropout", "warm_steps", "batch", "rate", "seed", "device")  # fmt: skip
 """What the warm-up depends on."""
 EFFORT = Effort()
+FUSION_FIELDS = ("fusion", "amsa", "cma", "width", "heads", "graph_width", "graph_layers",
+                 "graph_steps", "likeness", "fuse_steps", "align_steps", "fusion_rate")  # fmt: skip
+"""What a system without vectors does not depend on."""
+USUAL = Config().model_dump()
 Kind = Literal["baseline", "ablation", "method"]
 
 
@@ -146,6 +150,8 @@ class Trainer:
             SetupError: a package is missing, or the cache cannot be written.
         """
         config = system.config.model_copy(update={"seed": seed})
+        if not config.seeing:  # what a fusion would be like is no part of such a system
+            config = config.model_copy(update={name: USUAL[name] for name in FUSION_FIELDS})
         name = _name(VERSION, self.data, config.model_dump_json(), self._questions, self.generate)
         done = self.folder / f"{name}.npz"
         kept = _read(done, len(self.asked))

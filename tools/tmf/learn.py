@@ -6,7 +6,8 @@
     joint  everything                    a step has vectors with chance s / S, else text, as LLaRA has it
 
 The loss of the last three is that of the language model on the answer's tokens, length-normalised; a
-question has up to four right answers, each a branch of its own. A stage has its own optimiser and cosine.
+question has up to four right answers, each a branch of its own. Where a step has vectors, the fusion's
+own loss is added. A stage has its own optimiser and cosine.
 """
 
 from __future__ import annotations
@@ -172,7 +173,11 @@ class Lesson:
         drawn = np.random.default_rng((self.config.seed, number, step, 5)).random()
         facts = self._facts(some) if drawn < chance else None
         packed = self.prompts.pack(some, every=False).to(self.config.device)
-        return -self.network.likelihoods(packed, facts).mean()
+        loss = -self.network.likelihoods(packed, facts).mean()
+        if facts is None:
+            return loss
+        # without its own loss the fusion forgets how to score while the language model pulls at it
+        return loss + self._fuse(self.config.fuse_steps + step)
 
     def _some(self, step: int, count: int, stage: int) -> list[Question]:
         """The questions of a step; a stage goes through all of them before it repeats any."""
