@@ -163,7 +163,7 @@ def _vectors(classes: Sequence[Class], progress: Progress) -> Floats32:
 def _seen(files: Sequence[Path], progress: Progress) -> Floats32:
     """(F, 1280) — mean over the last feature map of each file."""
     import torch
-    from efficientnet_lite_pytorch import EfficientNet  # type: ignore[import-untyped]
+    from efficientnet_lite_pytorch import EfficientNet
     from PIL import Image, UnidentifiedImageError
 
     spec = find_spec(WEIGHTS)
