@@ -60,8 +60,8 @@ class Config(BaseModel):
         Field(ge=0, description="Of the fusion by itself, no language model, 64 questions each."),
     ] = 1200
     warm_steps: Annotated[int, Field(ge=0, description="Text alone, LoRA.")] = 60
-    align_steps: Annotated[int, Field(ge=0, description="Fusion and projector, LLM frozen.")] = 15
-    joint_steps: Annotated[int, Field(ge=0, description="All, with vectors ever more often.")] = 110
+    align_steps: Annotated[int, Field(ge=0, description="Fusion and projector, LLM frozen.")] = 10
+    joint_steps: Annotated[int, Field(ge=0, description="All, with vectors ever more often.")] = 90
     batch: Annotated[int, Field(ge=1, description="Questions of a step with the LLM.")] = 4
     rate: Annotated[float, Field(gt=0, description="Greatest learning rate of LoRA.")] = 5e-4
     fusion_rate: Annotated[float, Field(gt=0, description="Of fusion and projector.")] = 2e-3
