@@ -11,29 +11,12 @@ Sizes: Q questions, C candidates.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from merchgraph.runtime.errors import SetupError
+from merchgraph.evals.baselines.cornac_nets import Effort, Place, fitted
 from merchgraph.tools.tmf.data import Log, Question
-
-
-class Effort(NamedTuple):
-    """How much is trained.
-
-    Attributes:
-        epochs: passes.
-        latest: rows of each household that are learned from, the newest.
-        width: of the vectors.
-        history: items that a prediction reads.
-    """
-
-    epochs: int = 3
-    latest: int = 50
-    width: int = 64
-    history: int = 40
 
 
 def sasrec(past: Log, asked: Sequence[Question], effort: Effort, seed: int) -> NDArray[np.float32]:
@@ -42,21 +25,7 @@ def sasrec(past: Log, asked: Sequence[Question], effort: Effort, seed: int) -> N
     Raises:
         SetupError: Cornac is not installed.
     """
-    try:
-        from cornac.data import SequentialDataset
-        from cornac.models import SASRec
-    except ModuleNotFoundError as error:
-        raise SetupError(
-            f"SASRec needs the package {error.name!r}, which is not installed: pip install cornac; "
-            f"or name other systems (--systems)."
-        ) from error
-    told = SequentialDataset.from_usit(rows(past, effort.latest, seed), seed=seed)
-    model: Any = SASRec(
-        embedding_dim=effort.width, n_epochs=effort.epochs, max_len=effort.history, num_heads=2,
-        batch_size=256, n_sample=512, seed=seed,
-    )  # fmt: skip
-    model.fit(told)
-    code = {int(item): place for item, place in told.iid_map.items()}
+    model, code = fitted("SASRec", rows(past, effort.latest, seed), effort, seed)
     found = []
     for question in asked:
         latest = [code[item] for item in question.trail.items.tolist() if item in code]
@@ -67,7 +36,7 @@ def sasrec(past: Log, asked: Sequence[Question], effort: Effort, seed: int) -> N
     return np.array(found, dtype=np.float32)
 
 
-def rows(past: Log, latest: int, seed: int) -> list[tuple[str, str, str, int]]:
+def rows(past: Log, latest: int, seed: int) -> list[Place]:
     """User, sequence, item and place of the newest rows of each household, oldest first."""
     rng = np.random.default_rng(seed)
     order = np.lexsort((rng.random(len(past.item)), past.basket))

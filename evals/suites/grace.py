@@ -16,8 +16,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from merchgraph.evals.baselines.cornac_nets import Effort
 from merchgraph.evals.baselines.grace import RANKERS
-from merchgraph.evals.baselines.sequential import KINDS, Effort
+from merchgraph.evals.baselines.sequential import KINDS
 from merchgraph.evals.report import Report
 from merchgraph.evals.suites.grace_cases import Cases
 from merchgraph.evals.suites.grace_systems import METHOD, Answers, Compared, systems

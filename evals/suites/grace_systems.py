@@ -15,8 +15,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from merchgraph.evals.baselines.cornac_nets import Effort
 from merchgraph.evals.baselines.grace import RANKERS, lists
-from merchgraph.evals.baselines.sequential import KINDS, Effort, sequential
+from merchgraph.evals.baselines.sequential import KINDS, sequential
 from merchgraph.evals.suites.grace_cases import Cases, K
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.files import put

@@ -20,7 +20,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from merchgraph.evals.baselines.tmf_sasrec import Effort, sasrec
+from merchgraph.evals.baselines.cornac_nets import Effort
+from merchgraph.evals.baselines.tmf_sasrec import sasrec
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.files import put
 from merchgraph.runtime.settings import settings
@@ -38,7 +39,7 @@ KEEP = 10
 WARM_FIELDS = ("llm", "least", "weeks", "history", "slate", "positives", "words", "rank", "alpha",
                "dropout", "warm_steps", "batch", "rate", "seed", "device")  # fmt: skip
 """What the warm-up depends on."""
-EFFORT = Effort()
+EFFORT = Effort(epochs=3)
 FUSION_FIELDS = ("fusion", "amsa", "cma", "width", "heads", "graph_width", "graph_layers",
                  "graph_steps", "likeness", "fuse_steps", "align_steps", "fusion_rate")  # fmt: skip
 """What a system without vectors does not depend on."""

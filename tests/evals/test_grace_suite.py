@@ -12,8 +12,9 @@ import typer
 from typer.testing import CliRunner
 
 from merchgraph.cli.eval_grace import grace
+from merchgraph.evals.baselines.cornac_nets import Effort, Kind
 from merchgraph.evals.baselines.grace import RANKERS, lists
-from merchgraph.evals.baselines.sequential import KINDS, Effort, Kind, sequential
+from merchgraph.evals.baselines.sequential import KINDS, sequential
 from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.report import Report
 from merchgraph.evals.suites import grace as suite

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from merchgraph.cli.eval_tmf import tmf
+from merchgraph.evals.baselines.cornac_nets import Effort
 from merchgraph.evals.baselines.tmf import RANKERS
-from merchgraph.evals.baselines.tmf_sasrec import Effort, rows, sasrec
+from merchgraph.evals.baselines.tmf_sasrec import rows, sasrec
 from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.report import Report
 from merchgraph.evals.suites import tmf as suite
