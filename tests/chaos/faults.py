@@ -168,7 +168,7 @@ class ChaosServer(FaultyServer):
 
     async def _die(self, exchange: Exchange, for_s: float | None) -> None:
         """Every connection is reset and new ones are refused; perhaps it listens again later."""
-        self.server.close()
+        await self.refuse()
         for exchanging in self._exchanging - {asyncio.current_task()}:
             exchanging.cancel()
         exchange.drop()

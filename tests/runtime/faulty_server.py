@@ -220,19 +220,24 @@ class FaultyServer:
         self.port = self.server.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/v1"
 
-    async def _serve(self, started: threading.Event) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        await self.listen()
-        started.set()
-        await self._stop.wait()
+    async def refuse(self) -> None:
+        """Take no more connections; in the server's own loop."""
         for listening in self.server.sockets:  # accept no more,
             self._loop.remove_reader(listening.fileno())
         for _ in range(TURNS):  # and let begin what was accepted, or nobody would close it
             await asyncio.sleep(0)
         self.server.close()
+
+    async def _serve(self, started: threading.Event) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        await self.listen()
+        started.set()
+        await self._stop.wait()
+        await self.refuse()
         for exchanging in self._exchanging:
             exchanging.cancel()
         await asyncio.gather(*self._exchanging, return_exceptions=True)
+        self.server.close()  # a fault may have listened again in the meantime
         await asyncio.sleep(0)  # a transport closes in the loop's next turn
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
