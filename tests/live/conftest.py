@@ -28,11 +28,6 @@ class Live(NamedTuple):
     url: str
     log: list[str]
 
-    @property
-    def metrics(self) -> str:
-        """Where it counts."""
-        return self.url.removesuffix("/v1") + "/metrics"
-
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -48,12 +43,11 @@ def served(adapter: Path, port: int) -> Serve:
                  patience_s=PATIENCE_S)  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A LoRA adapter of SmolLM2 with made-up weights, as peft saves it."""
+def adapter_into(folder: Path) -> Path:
+    """A LoRA adapter of SmolLM2 with made-up weights, as peft saves it, in a folder."""
     from safetensors.numpy import save_file
 
-    folder, rank, rng = tmp_path_factory.mktemp("adapter"), 8, np.random.default_rng(0)
+    rank, rng = 8, np.random.default_rng(0)
     config = json.loads((MODEL / "config.json").read_text())
     width, tensors = config["hidden_size"], {}
     for layer in range(config["num_hidden_layers"]):
@@ -66,6 +60,12 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "target_modules": ["q_proj"], "base_model_name_or_path": str(MODEL)}  # fmt: skip
     (folder / "adapter_config.json").write_text(json.dumps(told))
     return folder
+
+
+@pytest.fixture(scope="session")
+def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The adapter of the session."""
+    return adapter_into(tmp_path_factory.mktemp("adapter"))
 
 
 @pytest.fixture(scope="session")

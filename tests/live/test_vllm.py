@@ -10,8 +10,6 @@ proven is the path, and nothing is said of answers.
 from __future__ import annotations
 
 import asyncio
-import re
-import urllib.request
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +24,7 @@ from merchgraph.runtime.structured import ask, choose, follows_schema
 from merchgraph.runtime.vllm import started
 from tests.chaos.cases import CASES
 from tests.live.conftest import MODEL, NAME, PROGRAM, TUNED, Live, free_port, served
+from tests.live.prefix import metric
 
 pytestmark = [
     pytest.mark.live,
@@ -47,14 +46,6 @@ class Sorted(BaseModel):
 
 def model(name: str = NAME) -> Any:
     return chat_model(f"vllm/{name}")
-
-
-def metric(live: Live, name: str) -> float:
-    """Sum of a counter or gauge over its labels."""
-    with urllib.request.urlopen(live.metrics, timeout=10) as answer:
-        text = answer.read().decode()
-    found = re.findall(rf"^vllm:{name}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE)
-    return sum(float(value) for value in found)
 
 
 async def test_it_follows_schemas_and_gives_odds(live: Live) -> None:
@@ -111,10 +102,10 @@ async def test_a_call_that_is_given_up_frees_the_server(live: Live) -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(call, 3)
     for _ in range(100):
-        if not metric(live, "num_requests_running"):
+        if not metric(live.url, "num_requests_running"):
             break
         await asyncio.sleep(0.2)
-    assert metric(live, "num_requests_running") == 0
+    assert metric(live.url, "num_requests_running") == 0
 
 
 async def test_more_calls_than_the_server_takes_at_once_are_all_answered(live: Live) -> None:
