@@ -1,10 +1,11 @@
 """Names become models here, and nowhere else.
 
-    embedded/smollm2-135m   a llama.cpp server inside this process: the default, needs no network
-    vllm/NAME               MERCHGRAPH_VLLM_BASE_URL (and _API_KEY)
-    openai/NAME             MERCHGRAPH_OPENAI_BASE_URL and MERCHGRAPH_OPENAI_API_KEY
-    tape/FILE               the answers of a recorded trace (`runtime/library.py`)
-    scripted/NAME           a test double that `runtime/scripted.py` registered
+    embedded/smollm2-135m        a llama.cpp server inside this process: the default, needs no network
+    embedded/smollm2-135m+PATH   the same with an adapter, such as a folder of `merchgraph train tmf`
+    vllm/NAME                    MERCHGRAPH_VLLM_BASE_URL (and _API_KEY)
+    openai/NAME                  MERCHGRAPH_OPENAI_BASE_URL and MERCHGRAPH_OPENAI_API_KEY
+    tape/FILE                    the answers of a recorded trace (`runtime/library.py`)
+    scripted/NAME                a test double that `runtime/scripted.py` registered
 
 Everything above receives a `ChatModel` (`runtime/chat.py`).
 """
@@ -23,6 +24,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from merchgraph.runtime.chat import ChatModel
 from merchgraph.runtime.embedded import engine, packaged_weights
+from merchgraph.runtime.embedded_adapter import check, named
 from merchgraph.runtime.endpoint import Endpoint, JsonSchema, hosted_format, response_format
 from merchgraph.runtime.errors import SetupError, TapeError
 from merchgraph.runtime.limits import Limiter, UnreadableReply
@@ -58,7 +60,7 @@ def chat_model(
         deterministic: switch the server's prompt cache off, so that equal requests give equal bits.
 
     Raises:
-        SetupError: an unknown provider or model, or a key that is missing.
+        SetupError: an unknown provider or model, or a key or an adapter that is missing.
     """
     return _chat_model(endpoint(name), temperature, max_tokens, seed, deterministic)
 
@@ -110,12 +112,14 @@ def _recorded(name: str, follows_schema: bool) -> Endpoint:
 
 
 def _embedded(name: str, model: str) -> Endpoint:
-    packaged_weights(model)  # a wrong name or a missing package is said before any work is done
+    packaged_weights(named(model).base)  # what is wrong or missing is said before any work is done
     return _embedded_endpoint(name, model, settings().token_budget)
 
 
 @cache
 def _embedded_endpoint(name: str, model: str, budget: int | None) -> Endpoint:
+    check(named(model))
+
     def open_client() -> tuple[str, BaseChatModel]:
         url = engine(model).url
         return url, _client(model, url, "none", 2)

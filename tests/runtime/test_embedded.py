@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from merchgraph.runtime import embedded
 from merchgraph.runtime.chat import ChatModel
 from merchgraph.runtime.embedded import Engine, engine, packaged_weights, requantise, weights
+from merchgraph.runtime.embedded_adapter import Named
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.ledger import collect
 from merchgraph.runtime.models import DEFAULT_MODEL, chat_model
@@ -151,7 +152,7 @@ def test_an_engine_that_is_not_installed_names_the_command(
     file = tmp_path / "x.gguf"
     need: dict[str, Callable[[], object]] = {
         "gguf": lambda: requantise(file, file),
-        "xllamacpp": lambda: embedded._start("x", file),
+        "xllamacpp": lambda: embedded._start(Named("x", None), file),
     }
     with pytest.raises(SetupError) as caught:
         need[package]()

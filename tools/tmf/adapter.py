@@ -1,10 +1,11 @@
 """The trained adapter by itself, for engines that serve the language model.
 
     adapter/adapter_model.safetensors   as peft has it: vllm serve MODEL --enable-lora --lora-modules ...
-    adapter/adapter.gguf                as llama.cpp has it: llama-server --lora ...
+    adapter/adapter.gguf                as llama.cpp has it: chat_model("embedded/smollm2-135m+FOLDER")
 
 An engine knows no item vectors: there the model is the one of text alone. llama.cpp stores the rows of
-query and key weights in another order for its rotary positions, so those of B are put into it.
+query and key weights in another order for its rotary positions, so those of B are put into it. It
+refuses an adapter of other shapes; the name of the language model tells apart those of the same ones.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from merchgraph.runtime.embedded_adapter import BASE_NAME, FILE
 from merchgraph.tools.tmf.config import Config
 from merchgraph.tools.tmf.llm import Llm
 
-GGUF = "adapter.gguf"
 NAMES = {
     "q_proj": "attn_q", "k_proj": "attn_k", "v_proj": "attn_v", "o_proj": "attn_output",
     "gate_proj": "ffn_gate", "up_proj": "ffn_up", "down_proj": "ffn_down",
@@ -35,7 +36,7 @@ def write(llm: Llm, folder: Path, config: Config) -> None:
     base = llm.model.config
     if base.model_type == "llama" and find_spec("gguf"):
         heads = base.num_attention_heads, base.num_key_value_heads
-        _write_gguf(folder / GGUF, tensors(llm, *heads), config.alpha)
+        _write_gguf(folder / FILE, tensors(llm, *heads), config)
 
 
 def tensors(llm: Llm, heads: int, key_heads: int) -> dict[str, NDArray[np.float32]]:
@@ -59,14 +60,15 @@ def paired(matrix: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(halves.swapaxes(1, 2).reshape(out, rank))
 
 
-def _write_gguf(file: Path, matrices: dict[str, NDArray[np.float32]], alpha: float) -> None:
+def _write_gguf(file: Path, matrices: dict[str, NDArray[np.float32]], config: Config) -> None:
     from gguf import GGUFWriter
 
     writer: Any = GGUFWriter(file, "llama")
     with closing(writer):
         writer.add_type("adapter")
         writer.add_string("adapter.type", "lora")
-        writer.add_float32("adapter.lora.alpha", float(alpha))
+        writer.add_float32("adapter.lora.alpha", float(config.alpha))
+        writer.add_string(BASE_NAME, Path(config.llm).name)
         for name, matrix in matrices.items():
             writer.add_tensor(name, matrix)
         writer.write_header_to_file()

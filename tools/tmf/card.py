@@ -20,6 +20,10 @@ LIMITS = """\
 - Labels are short and shared by many items; the language model tells items of one label apart by their
   vectors alone.
 - SmolLM2-135M is small. With a larger model (`--set llm=FOLDER`) nothing here was measured."""
+USE = """\
+- `merchgraph eval tmf`, and `tmf` among the sources and the fusion of `merchgraph run arag`.
+- The adapter by itself is a model for agents, of text alone: `--model embedded/smollm2-135m+FOLDER` with
+  this folder, or `merchgraph serve MODEL --adapter tmf=FOLDER/adapter` with a GPU."""
 SOURCE = """\
 TMF (Walmart, arXiv 2410.12228), of which the abstract and accounts of others were read: three modalities,
 all-modality self-attention, cross-modality attention, a text-only warm-up, LoRA. Its equations, encoders
@@ -61,6 +65,8 @@ def card(trained: Trained, config: Config) -> str:
         *_section("Figures"),
         *(figures or ["- no validation was handed in; see `merchgraph eval tmf`"]),
         *losses,
+        *_section("Use"),
+        USE,
         *_section("Limits"),
         LIMITS,
         *_section("Settings"),

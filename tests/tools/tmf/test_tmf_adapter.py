@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from merchgraph.runtime.embedded_adapter import BASE_NAME, FILE
 from merchgraph.tools.tmf import adapter
 from merchgraph.tools.tmf.llm import TARGETS, Llm
 from merchgraph.tools.tmf.llm import llm as read_llm
@@ -18,9 +19,10 @@ def test_an_adapter_is_written_for_both_engines(llm: Path, tmp_path: Path) -> No
     model = made(llm)
     adapter.write(model, tmp_path, config)
     assert (tmp_path / "adapter_model.safetensors").is_file()
-    read = GGUFReader(tmp_path / adapter.GGUF)
+    read = GGUFReader(tmp_path / FILE)
     assert read.fields["adapter.lora.alpha"].contents() == config.alpha
     assert read.fields["adapter.type"].contents() == "lora"
+    assert read.fields[BASE_NAME].contents() == llm.name
     matrices = {tensor.name: tensor.data for tensor in read.tensors}
     assert len(matrices) == 2 * len(TARGETS) * 2  # A and B of two layers
     own = model.lora()
