@@ -16,7 +16,7 @@ Intervals draw households, 9,999 times; a trained system is the mean of its seed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
 
@@ -28,7 +28,6 @@ from merchgraph.evals.report import Report
 from merchgraph.evals.suites.tmf_systems import Trained, Trainer, systems
 from merchgraph.evals.suites.tmf_tables import Judged, Values, hits, report, valid
 from merchgraph.runtime.errors import SetupError
-from merchgraph.tools.checkpoint import quiet
 from merchgraph.tools.data.checks import quoted
 from merchgraph.tools.data.shops import shop
 from merchgraph.tools.data.tables import Shop, local
@@ -60,7 +59,8 @@ class Params(BaseModel):
     """Questions that are answered freely as well."""
     seeds: Annotated[int, Field(ge=1, le=20)] = 1
     systems: str = "all"
-    """"all", "main" (tmf, text alone, untuned), "baselines" (no language model), or names with commas."""
+    """"all", "main" (tmf, text alone, untuned, counts), "baselines" (no language model), or names with
+    commas."""
     config: Config = Config()
     """Of the tool; the seed counts up from its own."""
 
@@ -85,17 +85,18 @@ def run(params: Params | None = None, *, telling: Telling | None = None) -> Repo
         SetupError: an unknown shop or system, a cut that leaves nothing, or a missing package.
     """
     params = params or Params()
-    chosen = _chosen(params)
+    names = _names(params)
     begin = telling or (lambda stage: lambda done, total: None)
     ready = prepare(shop(params.data), params)
-    judged = _ranked(ready, params, begin) if _baselines(params) else []
-    if _named(params, SASREC):
+    judged = _ranked(ready, params, names, begin)
+    if SASREC in names:
         judged.append(_sasrec(ready, params, begin(SASREC)))
-    for system in chosen:
-        judged += _trained(ready, system, params, begin(system.name))
+    for system in _ordered(systems(params.config)):
+        if system.name in names:
+            judged += _trained(ready, system, params, begin(system.name))
     behaviours = ready.seen.past.behaviours
     told = params.model_dump(mode="json")
-    return report(told, ready.asked, behaviours, judged, _notes(ready, params))
+    return report(told, ready.asked, behaviours, judged, _notes(ready, params, names))
 
 
 def prepare(store: Shop, params: Params) -> Prepared:
@@ -134,11 +135,16 @@ def _asked(whole: Log, seen: View, params: Params, kind: str) -> list[Question]:
     return [one for one in found if len(one.slate) == params.config.slate]
 
 
-def _ranked(ready: Prepared, params: Params, begin: Telling) -> list[Judged]:
+def _ranked(
+    ready: Prepared, params: Params, names: Collection[str], begin: Telling
+) -> list[Judged]:
+    chosen = {name: how for name, how in RANKERS.items() if name in names}
+    if not chosen:
+        return []
     tell = begin("graph")
     known = ready.trainer.known(params.config, lambda done, total, what: tell(done, total))
     found = []
-    for name, (ranker, about) in RANKERS.items():
+    for name, (ranker, about) in chosen.items():
         scores = [ranker(ready.seen.kept, known, one) for one in ready.asked]
         found.append(Judged(name, about, "baseline", [hits(scores, ready.asked)]))
     return found
@@ -171,45 +177,38 @@ def _trained(ready: Prepared, system: Trained, params: Params, tell: Progress) -
     return judged
 
 
-def _baselines(params: Params) -> bool:
-    return params.systems in ("all", "main", "baselines")
-
-
-def _named(params: Params, name: str) -> bool:
-    """Whether a system is asked for by its name, or with all."""
-    return params.systems == "all" or name in [one.strip() for one in params.systems.split(",")]
-
-
-def _chosen(params: Params) -> list[Trained]:
-    """The systems with a language model that are asked for, the untuned and the smaller ones first.
+def _names(params: Params) -> list[str]:
+    """The systems that are asked for.
 
     Raises:
         SetupError: a name that is not known, or none.
     """
-    every = systems(params.config)
-    groups: dict[str, Sequence[str]] = {
-        "all": [one.name for one in every], "main": MAIN, "baselines": (),
-    }  # fmt: skip
-    names = groups.get(params.systems)
-    if names is None:
-        names = [name.strip() for name in params.systems.split(",") if name.strip()]
-        known = [SASREC, *(one.name for one in every)]
-        wrong = [name for name in names if name not in known]
-        if wrong or not names:
-            raise SetupError(
-                f"There is no system {wrong[0] if wrong else params.systems!r}; there are all, main, "
-                f"baselines, {quoted(known, most=len(known))}."
-            )
+    plain = (*RANKERS, SASREC)
+    known = [*plain, *(one.name for one in systems(params.config))]
+    groups = {"all": known, "main": [*RANKERS, *MAIN], "baselines": [*plain]}
+    if params.systems in groups:
+        return groups[params.systems]
+    names = [name.strip() for name in params.systems.split(",") if name.strip()]
+    wrong = [name for name in names if name not in known]
+    if wrong or not names:
+        raise SetupError(
+            f"There is no system {wrong[0] if wrong else params.systems!r}; there are "
+            f"{', '.join(groups)}, {quoted(known, most=len(known))}."
+        )
+    return names
+
+
+def _ordered(every: Sequence[Trained]) -> list[Trained]:
+    """The untuned model and the smaller ones first."""
     order = {name: place for place, name in enumerate(MAIN)}
-    return sorted(
-        (one for one in every if one.name in names), key=lambda one: order.get(one.name, len(order))
-    )
+    return sorted(every, key=lambda one: order.get(one.name, len(order)))
 
 
-def _notes(ready: Prepared, params: Params) -> list[str]:
+def _notes(ready: Prepared, params: Params, names: Collection[str]) -> list[str]:
     half = ready.asked[: len(ready.asked) // 2]
     repeats = np.mean([bool(np.isin(q.slate[q.right], q.trail.items).any()) for q in half])
-    known = ready.trainer.known(params.config, quiet) if _baselines(params) else None
+    ranked = not RANKERS.keys().isdisjoint(names)
+    known = ready.trainer.known(params.config) if ranked else None
     return [
         f"{len(half):,} households, asked once each after {ready.before:%Y-%m-%d}; {repeats:.0%} of the "
         f"targets were bought before. Trained on {len(ready.seen.questions):,} questions of the "

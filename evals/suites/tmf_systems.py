@@ -97,12 +97,12 @@ def systems(base: Config) -> list[Trained]:
         *without,
         Trained("tmf without AMSA", "modalities do not see each other first", "ablation",
                 changed(amsa="none")),
-        Trained("tmf, AMSA by item", "self-attention within an item only", "ablation",
+        Trained("tmf with AMSA by item", "self-attention within an item only", "ablation",
                 changed(amsa="item")),
         Trained("tmf without CMA", "no cross-modality attention", "ablation", changed(cma=False)),
         Trained("tmf without warm-up", "vectors from the first step", "ablation",
                 changed(warm_steps=0)),
-        Trained("tmf, mean pooling", "the mean of three vectors", "ablation",
+        Trained("tmf with mean pooling", "the mean of three vectors", "ablation",
                 changed(fusion="mean")),
     ]  # fmt: skip
 

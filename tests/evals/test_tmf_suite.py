@@ -56,6 +56,9 @@ def _sasrec() -> Iterator[None]:
         yield
 
 
+SYSTEMS = [*RANKERS, "SASRec", *(one.name for one in systems(Config()))]
+
+
 def params(llm: Path, **given: Any) -> suite.Params:
     tiny = {"fuse_steps": 1, "warm_steps": 1, "align_steps": 1, "joint_steps": 1, "graph_steps": 1}
     usual = {"data": "toy", "days": 21, "cases": 8, "generate": 2, "config": quick(llm, **tiny)}
@@ -79,6 +82,24 @@ def test_every_system_has_a_row_with_both_slates(report: Report, llm: Path) -> N
         assert all(0 <= one.mean <= 1 for one in row.metrics.values())
         assert row.system in report.markdown()
     assert (report.reference, report.n) == ("own frequency", 8)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_every_system_may_be_asked_for_by_its_name(report: Report, llm: Path, name: str) -> None:
+    alone = suite.run(params(llm, systems=name))
+    (first, *more) = alone.rows
+    assert first.system == name
+    assert [row.system for row in more] == (
+        ["fusion alone", "tmf + fusion score"] * (name == "tmf")
+    )
+    assert first.metrics == next(row.metrics for row in report.rows if row.system == name)
+
+
+def test_several_names_are_parted_by_commas(report: Report, llm: Path) -> None:
+    names = ["own frequency", "SASRec", "tmf with mean pooling"]
+    found = suite.run(params(llm, systems=", ".join(names)))
+    assert [row.system for row in found.rows] == names
+    assert found.reference == "own frequency"
 
 
 def test_tables_say_where_hits_come_from_and_what_was_gained(report: Report) -> None:
@@ -213,5 +234,5 @@ def test_the_command_prints_the_report(llm: Path, tmp_path: Path) -> None:
     ended = CliRunner().invoke(app, [*given, "--markdown", str(tmp_path / "r.md")])
     assert ended.exit_code == 0, ended
     told = json.loads(ended.stdout)
-    assert [row["system"] for row in told["rows"]] == [*RANKERS]
+    assert [row["system"] for row in told["rows"]] == [*RANKERS, "SASRec"]
     assert "own frequency" in (tmp_path / "r.md").read_text()
