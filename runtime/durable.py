@@ -7,37 +7,30 @@ with durable("ann-1"):
 
 They are kept in a file (SQLite), or by `MERCHGRAPH_CHECKPOINTS=postgresql://...` in a database that
 several machines share. A step that a kill cut is run again from its beginning: what it had asked is asked
-again. One process at a time runs a thread. Types come back from disk only if the graph's state names them
-(strict msgpack); nothing is unpickled.
+again. A step takes the place of the one before it. One process at a time runs a thread. Types come back
+from disk only if the graph's state names them (strict msgpack).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
 from pydantic import BaseModel, TypeAdapter
 
+from merchgraph.runtime.durable_store import checkpointer
 from merchgraph.runtime.errors import MerchgraphError, SetupError
-from merchgraph.runtime.log import redact
-from merchgraph.runtime.settings import settings
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
-Saver = BaseCheckpointSaver[Any]
 Go = Callable[[Graph, Any, dict[str, Any]], Awaitable[dict[str, Any]]]
 """(graph, its input, config) -> the last state of a run."""
-FILE = "checkpoints.sqlite"
 UNANSWERED = object()
 
 
@@ -88,7 +81,7 @@ class Thread:
         self.runs += 1
         place = self.name if self.runs == 1 else f"{self.name}/{self.runs}"
         config: Any = {"configurable": {"thread_id": place}, "metadata": about}
-        async with checkpointer() as saver:
+        async with checkpointer(newest=True) as saver:
             kept = graph.copy(update={"checkpointer": saver.with_allowlist(allowed(graph))})
             found = await kept.aget_state(config)
             begun = found.created_at is not None
@@ -102,7 +95,6 @@ class Thread:
             state = await go(kept, start, config)
             if waiting := (await kept.aget_state(config)).interrupts:
                 raise Waits(self.name, [one.value for one in waiting])
-            await _tidied(saver, place)
         return state
 
     def _check(self, was: Mapping[str, Any], now: Mapping[str, str]) -> None:
@@ -151,89 +143,6 @@ def durable(thread: str, *, answer: Any = UNANSWERED) -> Iterator[None]:
 def thread() -> Thread | None:
     """The thread of the running block."""
     return _thread.get()
-
-
-@asynccontextmanager
-async def checkpointer() -> AsyncIterator[Saver]:
-    """The store of the settings: the file in the cache folder, or the database.
-
-    It is an async context manager without arguments, as langgraph.json's `checkpointer.path` takes it.
-
-    Raises:
-        SetupError: it cannot be opened, or a package is missing.
-    """
-    told = settings().checkpoints
-    place = told.get_secret_value() if told else ""
-    async with AsyncExitStack() as stack:
-        if place.startswith(("postgresql://", "postgres://")):
-            saver = await _postgres(place, stack)
-        else:
-            file = Path(place) if place else settings().cache_dir / FILE
-            saver = await _sqlite(file, stack)
-        yield saver
-
-
-def _serializer() -> JsonPlusSerializer:
-    return JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=None)
-
-
-async def _sqlite(file: Path, stack: AsyncExitStack) -> Saver:
-    import sqlite3
-
-    aio, client = _package("langgraph.checkpoint.sqlite.aio"), _package("aiosqlite")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        connection = await stack.enter_async_context(client.connect(file, timeout=30))
-        saver: Saver = aio.AsyncSqliteSaver(connection, serde=_serializer())
-        await saver.setup()  # type: ignore[attr-defined]
-    except (OSError, sqlite3.Error) as error:
-        raise SetupError(
-            f"The checkpoints {str(file)!r} cannot be opened: {error}; set MERCHGRAPH_CHECKPOINTS to a "
-            "file that can be made, or to postgresql://..."
-        ) from error
-    return saver
-
-
-async def _postgres(url: str, stack: AsyncExitStack) -> Saver:
-    aio, driver = _package("langgraph.checkpoint.postgres.aio"), _package("psycopg")
-    try:
-        opened = aio.AsyncPostgresSaver.from_conn_string(url, serde=_serializer())
-        saver: Saver = await stack.enter_async_context(opened)
-        await saver.setup()  # type: ignore[attr-defined]
-    except driver.Error as error:
-        why = str(redact(str(error))).splitlines()
-        raise SetupError(
-            f"The database of MERCHGRAPH_CHECKPOINTS does not answer: {why[0] if why else 'closed'}; "
-            "start it, or correct its address."
-        ) from error
-    return saver
-
-
-async def _tidied(saver: Any, name: str) -> None:
-    """Drop the steps of a run that has ended; its last state says all that is asked for later."""
-    try:
-        await saver.aprune([name])
-    except NotImplementedError:  # SQLite's
-        last = (
-            "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = ?1 AND checkpoint_ns = ''"
-        )
-        other = f"checkpoint_ns <> '' OR checkpoint_id <> ({last})"
-        async with saver.lock:  # both in one transaction
-            await saver.conn.execute("DELETE FROM writes WHERE thread_id = ?1", (name,))
-            await saver.conn.execute(
-                f"DELETE FROM checkpoints WHERE thread_id = ?1 AND ({other})", (name,)
-            )
-            await saver.conn.commit()
-
-
-def _package(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise SetupError(
-            f"Durable runs need the package {error.name}, which is not installed; run "
-            "`pip install 'merchgraph[durable]'`."
-        ) from error
 
 
 def allowed(graph: Graph) -> set[tuple[str, ...]]:

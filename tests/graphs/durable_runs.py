@@ -39,7 +39,7 @@ BAD = [0.1, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9
 MODEL = "scripted/durable"
 ROOT = Path(__file__).parents[2]
 MOST_BYTES = 200_000
-"""Of what a run leaves."""
+"""Of what a run keeps, while it lasts and after."""
 KILLED = -9
 Host = subprocess.Popen[str]
 Forked = Callable[..., Any]

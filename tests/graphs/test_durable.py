@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from pydantic import BaseModel
 
 from merchgraph.graphs import behavior_lens, voice_repair
 from merchgraph.graphs.registry import GRAPHS, module
-from merchgraph.runtime.durable import FILE, Waits, allowed, durable
+from merchgraph.runtime.durable import Waits, allowed, durable
+from merchgraph.runtime.durable_store import FILE
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.recording import recorded
 from merchgraph.runtime.scripted import ScriptedModel, scripted
@@ -100,6 +102,32 @@ def largest(file: Path) -> int:
         assert kept.execute("SELECT count(*) FROM writes").fetchone() == (0,)
     assert {steps for _, steps in rows} == {1}
     return max(size for size, _ in rows)
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_a_run_takes_little_on_disk_while_it_lasts(
+    graph: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, kept, noted = list[int](), AsyncSqliteSaver.aput, AsyncSqliteSaver.aput_writes
+
+    def measure() -> None:
+        sizes.append(sum(file.stat().st_size for file in tmp_path.glob(f"{FILE}*")))
+
+    async def aput(self: AsyncSqliteSaver, *step: Any) -> Any:
+        done = await kept(self, *step)
+        measure()
+        return done
+
+    async def aput_writes(self: AsyncSqliteSaver, *writes: Any) -> None:
+        await noted(self, *writes)
+        measure()
+
+    monkeypatch.setattr(AsyncSqliteSaver, "aput", aput)
+    monkeypatch.setattr(AsyncSqliteSaver, "aput_writes", aput_writes)
+    with use_settings(cache=tmp_path, log_level="critical"):
+        run(graph, "a")
+    assert len(sizes) > 2 * len(nodes(graph))
+    assert 0 < max(sizes) < MOST_BYTES
 
 
 def test_a_run_that_has_ended_is_not_run_again(model: ScriptedModel) -> None:

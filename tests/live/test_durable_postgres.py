@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -109,23 +110,36 @@ def test_a_run_that_is_killed_in_every_node_ends_as_if_nothing_had_been(
         assert forked(graph, thread, None) == (0, whole)
 
 
-def test_what_a_run_leaves_is_small(postgres: str) -> None:
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_a_run_keeps_little(postgres: str, graph: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import psycopg
+    from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
-    with use_settings(checkpoints=postgres, log_level="critical"):
-        for graph in GRAPHS:
-            run(graph, f"{graph} size")
-    query = """
-        SELECT thread_id, count(*) FROM checkpoints WHERE thread_id LIKE '%% size' AND checkpoint_ns = ''
-        GROUP BY thread_id
-    """
-    blobs = (
-        "SELECT max(s) FROM (SELECT sum(length(blob)) s FROM checkpoint_blobs GROUP BY thread_id) t"
+    sizes, noted, thread = list[int](), AsyncPostgresSaver.aput_writes, f"{graph} size"
+    tables = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
+    each = (
+        f"SELECT sum(pg_column_size(t.*)) n FROM {one} t WHERE thread_id = %(name)s"
+        for one in tables
     )
-    with psycopg.connect(postgres) as kept:
-        assert {count for _, count in kept.execute(query).fetchall()} == {1}
-        [largest] = kept.execute(blobs).fetchone() or [0]
-    assert 0 < largest < MOST_BYTES
+    size = f"SELECT sum(n)::int FROM ({' UNION ALL '.join(each)}) one"
+    steps = "SELECT count(*) FROM checkpoints WHERE thread_id = %(name)s AND checkpoint_ns = ''"
+
+    def ask(query: Any) -> int:
+        with psycopg.connect(postgres) as kept:
+            [found] = kept.execute(query, {"name": thread}).fetchone() or [0]
+        return int(found)
+
+    async def aput_writes(self: AsyncPostgresSaver, *writes: Any) -> None:
+        await noted(self, *writes)
+        sizes.append(ask(size))
+
+    monkeypatch.setattr(AsyncPostgresSaver, "aput_writes", aput_writes)
+    with use_settings(checkpoints=postgres, log_level="critical"):
+        run(graph, thread)
+    assert len(sizes) > len(nodes(graph))
+    assert 0 < ask(size) < MOST_BYTES
+    assert max(sizes) < MOST_BYTES
+    assert ask(steps) == 1
 
 
 def test_a_database_that_went_away_is_told(postgres: str) -> None:
