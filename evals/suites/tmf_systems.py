@@ -37,7 +37,7 @@ VERSION = "1"  # raise it when the same config trains another model
 KEEP = 10
 """Questions after which opinions are kept."""
 WARM_FIELDS = ("llm", "least", "weeks", "history", "slate", "positives", "words", "rank", "alpha",
-               "dropout", "warm_steps", "batch", "rate", "seed", "device")  # fmt: skip
+               "dropout", "warm_steps", "batch", "rate", "precision", "seed", "device")  # fmt: skip
 """What the warm-up depends on."""
 EFFORT = Effort(epochs=3)
 FUSION_FIELDS = ("fusion", "amsa", "cma", "width", "heads", "graph_width", "graph_layers",

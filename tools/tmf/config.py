@@ -65,6 +65,12 @@ class Config(BaseModel):
     batch: Annotated[int, Field(ge=1, description="Questions of a step with the LLM.")] = 4
     rate: Annotated[float, Field(gt=0, description="Greatest learning rate of LoRA.")] = 5e-4
     fusion_rate: Annotated[float, Field(gt=0, description="Of fusion and projector.")] = 2e-3
+    precision: Annotated[
+        Literal["float32", "bfloat16"],
+        Field(
+            description="Of the LLM's products; bfloat16 takes half the time where a CPU has it."
+        ),
+    ] = "float32"
     seed: Annotated[int, Field(ge=0, description="Of first weights, questions and order.")] = 0
     device: Annotated[Literal["cpu", "cuda"], Field(description="Where it is trained.")] = "cpu"
 
@@ -86,5 +92,6 @@ PRESETS: Mapping[Literal["cpu", "gpu"], Config] = {
     "gpu": Config(
         history=20, words=6, weeks=16, batch=32, warm_steps=400, align_steps=100, joint_steps=1500,
         fuse_steps=6000, graph_width=64, graph_layers=3, graph_steps=400, width=128, device="cuda",
+        precision="bfloat16",
     ),
 }  # fmt: skip

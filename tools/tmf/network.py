@@ -67,13 +67,13 @@ class Network(nn.Module):
 
     def likelihoods(self, packed: Packed, facts: Facts | None) -> Tensor:
         """(R,) float32 — mean log-likelihood of the tokens of each branch, its line end included."""
-        hidden = self.llm.body(
+        hidden = self._read(
             inputs_embeds=self.embedded(packed, facts), attention_mask=packed.mask,
             position_ids=packed.position, use_cache=False,
         ).last_hidden_state  # fmt: skip
         # all first tokens of a question are predicted from one place: the head reads it once
         places, back = torch.unique(packed.reads, dim=0, return_inverse=True)
-        logits = self.llm.head(hidden[places[:, 0], places[:, 1]]).float()
+        logits = self.llm.head(hidden[places[:, 0], places[:, 1]].float()).float()
         found = logits[back, packed.wanted] - logits.logsumexp(dim=1)[back]
         sums = found.new_zeros(packed.branches).index_add(0, packed.of, found)
         counts = found.new_zeros(packed.branches).index_add(0, packed.of, torch.ones_like(found))
@@ -88,9 +88,9 @@ class Network(nn.Module):
         given: Any = {"inputs_embeds": self.embedded(packed, facts)}
         past, said = None, list[int]()
         while len(said) < LONGEST:
-            out = self.llm.body(**given, past_key_values=past, use_cache=True)
+            out = self._read(**given, past_key_values=past, use_cache=True)
             past = out.past_key_values
-            token = int(self.llm.head(out.last_hidden_state[:, -1]).argmax())
+            token = int(self.llm.head(out.last_hidden_state[:, -1].float()).argmax())
             if token == prompts.end or token == self.llm.tokenizer.eos_token_id:
                 break
             said.append(token)
@@ -99,6 +99,13 @@ class Network(nn.Module):
             }
         text: str = self.llm.tokenizer.decode(said)
         return text.strip()
+
+    def _read(self, **given: Any) -> Any:
+        """What the body of the language model makes of embeddings; the head stays in float32, since
+        logits of one slate are near each other."""
+        half = self.config.precision == "bfloat16"
+        with torch.autocast(self.config.device, torch.bfloat16, enabled=half):
+            return self.llm.body(**given)
 
     def own(self) -> dict[str, Tensor]:
         """What is trained: LoRA, special embeddings, fusion; by name."""

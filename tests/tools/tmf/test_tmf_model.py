@@ -173,6 +173,23 @@ def test_right_candidates_share_the_probability() -> None:
     assert listwise(scores, torch.tensor([[False, False, True]])).item() > 50
 
 
+def test_half_precision_says_nearly_the_same_and_keeps_weights_whole(llm: Path) -> None:
+    found = []
+    for precision in ("float32", "bfloat16"):
+        _, _, lesson = made(llm, precision=precision)
+        network = lesson.network.eval()
+        packed = lesson.prompts.pack(lesson.questions[:2], every=True)
+        likely = network.likelihoods(packed, facts(lesson))
+        likely.sum().backward()
+        assert {weight.dtype for weight in network.own().values()} == {torch.float32}
+        assert all(weight.grad is not None for weight in network.llm.lora().values())
+        assert isinstance(network.answer(lesson.prompts, lesson.questions[0], None), str)
+        found.append(likely.detach())
+    assert found[1].dtype == torch.float32
+    assert not torch.equal(*found)
+    torch.testing.assert_close(found[1], found[0], atol=0.02, rtol=0)
+
+
 def test_the_model_answers_by_itself_in_one_line(llm: Path) -> None:
     _, _, lesson = made(llm)
     question = lesson.questions[0]
