@@ -13,7 +13,12 @@ from rich.console import Console
 from merchgraph.cli.plain import plain
 from merchgraph.runtime.errors import SetupError
 
-Model = Annotated[str | None, typer.Option(help="PROVIDER/MODEL of all agents.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="PROVIDER/MODEL of all agents; embedded/smollm2-135m+FOLDER has an adapter of train tmf."
+    ),
+]
 Data = Annotated[
     str, typer.Option(help="The shop: complete_journey, online_retail, or a mapping file.")
 ]
