@@ -1,6 +1,6 @@
 """Who tells the next visit without training: popularity, own frequency, item-kNN.
 
-    lists(popularity, cases)        # (N, 10) item codes, best first
+    lists(popularity, cases)        # (2, N, 10) item codes, best first: of all items, and of new ones
 
 Own frequency counts what a household bought, popularity breaks ties; the kNN adds up cosines of items
 over baskets, the last journeys counting most.
@@ -66,14 +66,26 @@ RANKERS: Mapping[str, Callable[[Log], Ranker]] = {
 
 
 def lists(make: Callable[[Log], Ranker], cases: Cases) -> Ints:
-    """(N, K) the best item codes of each household."""
+    """(2, N, K) the best item codes of each household: of all items, and of those it has not had."""
     ranker = make(cases.log)
-    return np.stack([best(ranker(cases.history(case))) for case in range(len(cases))])
+    told = (cases.history(case) for case in range(len(cases)))
+    return np.stack([both(ranker(one).astype(np.float64), one) for one in told], axis=1)
+
+
+def both(scores: Floats, told: History) -> Ints:
+    """(2, K) the best of all items, and of those that a household has not had."""
+    fresh = scores.copy()
+    fresh[told.item] = -np.inf
+    return np.stack([best(scores), best(fresh)])
 
 
 def best(scores: Floats) -> Ints:
-    """(K,) the codes of the greatest scores, the first of equal ones first; -1 where there are fewer."""
+    """(K,) the codes of the greatest scores, the first of equal ones first; -1 where there are fewer.
+
+    What has -inf is not listed.
+    """
     found = np.full(K, -1)
     order = np.argsort(-scores, kind="stable")[:K]
+    order = order[scores[order] > -np.inf]
     found[: len(order)] = order
     return found

@@ -1,9 +1,9 @@
 """SASRec and BERT4Rec of the library Cornac, on the latest purchases of each household.
 
-    sequential("SASRec", cases, Effort(epochs=1), seed=0)     # (N, 10) item codes, best first
+    sequential("SASRec", cases, Effort(epochs=1), seed=0)     # (2, N, 10) item codes, best first
 
 A household is one sequence, shuffled inside its journeys, since a basket has no order; the next item is
-predicted from the items before it. Lists keep what was bought before.
+predicted from the items before it. The first lists keep what was bought before, the others are without.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from merchgraph.evals.baselines.cornac_nets import Effort, Kind, Place, fitted
-from merchgraph.evals.baselines.grace import best
+from merchgraph.evals.baselines.grace import both
 from merchgraph.evals.suites.grace_cases import Cases
 from merchgraph.tools.grace.data import Ints, Log
 
@@ -28,12 +28,13 @@ def sequential(kind: Kind, cases: Cases, effort: Effort, seed: int) -> Ints:
     column = np.array(list(code), dtype=np.int64)
     found = []
     for case in range(len(cases)):
-        latest = cases.history(case).item[-effort.history :].tolist()
+        told = cases.history(case)
+        latest = told.item[-effort.history :].tolist()
         past = [code[item] for item in latest if item in code]
         scores = np.full(len(cases.log.goods.items), -np.inf)
         scores[column] = np.asarray(model.score(0, past))[: len(column)]
-        found.append(best(scores))
-    return np.stack(found)
+        found.append(both(scores, told))
+    return np.stack(found, axis=1)
 
 
 def _rows(log: Log, latest: int, seed: int) -> list[Place]:

@@ -28,10 +28,12 @@ from merchgraph.tools.grace.data import Ints
 from merchgraph.tools.grace.learn import Learned, learn, prepare
 from merchgraph.tools.grace.samples import collate
 
-VERSION = "1"  # raise it when the same config makes other lists
+VERSION = "2"  # raise it when the same config makes other lists
 NOTHING = -1
 TOGETHER = 16
 """Households that are answered at once."""
+WIDE = 40
+"""Beams of each behaviour where what a household has had is left out of its list."""
 Kind = Literal["baseline", "ablation", "method"]
 PLAIN = {"copies": False, "prior": False, "attention": "dense", "alone": 0.0}
 ATTRIBUTES = ("department", "category", "brand", "price")
@@ -59,11 +61,13 @@ class Lists(NamedTuple):
 
     Attributes:
         anyhow: (N, K) items by any behaviour.
+        fresh: (N, K) the same of items that the household has not had.
         given: (N, B, K) items of each behaviour, or (N, 1, K) where it knows none.
         together: (N, 2, K) behaviours and items of the best pairs, or (N, 0, K).
     """
 
     anyhow: Ints
+    fresh: Ints
     given: Ints
     together: Ints
 
@@ -184,25 +188,32 @@ def answered(learned: Learned, cases: Cases) -> Lists:
     goods, config = learned.goods, learned.model.config
     count = goods.predicted
     size = len(cases)
-    found = Lists(*(np.full((size, *rest), NOTHING) for rest in ((K,), (count, K), (2, K))))
+    shapes = (K,), (K,), (count, K), (2, K)
+    found = Lists(*(np.full((size, *rest), NOTHING) for rest in shapes))
     rng = np.random.default_rng(0)
     for start in range(0, size, TOGETHER):
         some = range(start, min(start + TOGETHER, size))
         told = [cases.history(case) for case in some]
         if not config.behaviours:
             told = [one._replace(behaviour=np.zeros_like(one.behaviour)) for one in told]
-        pairs = listed(learned.model, collate(told, goods, config, rng), Ask(K))
-        for case, one in zip(some, pairs, strict=True):
-            best = anyhow(one)[:K]
-            found.anyhow[case, : len(best)] = [answer.item for answer in best]
+        batch = collate(told, goods, config, rng)
+        for case, one in zip(some, listed(learned.model, batch, Ask(WIDE)), strict=True):
+            had = set(told[case - start].item.tolist())
+            items = [answer.item for answer in anyhow(one) if answer.item not in had][:K]
+            found.fresh[case, : len(items)] = items
+        for case, one in zip(some, listed(learned.model, batch, Ask(K)), strict=True):
+            items = [answer.item for answer in anyhow(one)][:K]
+            found.anyhow[case, : len(items)] = items
             for code in range(count):
                 mine = [answer.item for answer in one if answer.behaviour == code][:K]
                 found.given[case, code, : len(mine)] = mine
             for side, part in enumerate(("behaviour", "item")):
                 values = [getattr(answer, part) for answer in one[:K]]
                 found.together[case, side, : len(values)] = values
-    return found if config.behaviours else _plain(found.anyhow)
+    return found if config.behaviours else _plain(np.stack([found.anyhow, found.fresh]))
 
 
 def _plain(found: Ints) -> Lists:
-    return Lists(found, found[:, None], np.zeros((len(found), 0, K), np.int64))
+    """Of (2, N, K) lists that know no behaviours."""
+    anyhow, fresh = found
+    return Lists(anyhow, fresh, anyhow[:, None], np.zeros((len(anyhow), 0, K), np.int64))

@@ -17,7 +17,8 @@ from merchgraph.evals.suites.grace_cases import METRICS, Cases, Columns
 from merchgraph.evals.suites.grace_systems import BY_HAND, Compared, Lists
 from merchgraph.evals.tables import Cell, Table
 
-SEGMENTS, TASKS, SEEDS = "HR@10 by kind of row", "Three tasks, HR@10", "Seeds"
+SEGMENTS, FRESH = "HR@10 by kind of row", "New items apart"
+TASKS, SEEDS = "Three tasks, HR@10", "Seeds"
 HIT, GAIN = "HR@10", "NDCG@10"
 Found = dict[str, dict[str, Estimate]]
 
@@ -115,6 +116,8 @@ def _notes(cases: Cases) -> list[str]:
 
 def _tables(cases: Cases, judged: Sequence[Judged], values: Mapping[str, Columns]) -> list[Table]:
     tables = [_segments(cases, values)]
+    if not cases.repeats.all():
+        tables.append(_fresh(cases, judged))
     tasks = [one for one in judged if one.seeds[0].together.shape[1]]
     if tasks:
         tables.append(_tasks(cases, tasks))
@@ -135,6 +138,30 @@ def _segments(cases: Cases, values: Mapping[str, Columns]) -> Table:
     ]
     counts = ", ".join(f"{name} {int(rows.sum()):,}" for name, rows in kinds.items())
     return Table(title=SEGMENTS, columns=["system", *kinds], rows=body, about=f"Rows: {counts}.")
+
+
+def _fresh(cases: Cases, judged: Sequence[Judged]) -> Table:
+    """Lists of what a household has not had, for the rows that it had not had."""
+    rows = ~cases.repeats
+    values = {
+        one.system.name: _mean([cases.judge(lists.fresh, rows) for lists in one.seeds])
+        for one in judged
+    }
+    reference = BY_HAND if BY_HAND in values else judged[0].system.name
+    measures = [columns[metric] for columns in values.values() for metric in (HIT, GAIN)]
+    measures += [columns[HIT] - values[reference][HIT] for columns in values.values()]
+    found = clustered(np.stack(measures), cases.row[rows].tolist())
+    pairs, gaps = found[: 2 * len(values)], found[2 * len(values) :]
+    body: list[list[Cell]] = [
+        [system, *pairs[2 * place : 2 * place + 2], gaps[place]]
+        for place, system in enumerate(values)
+    ]
+    about = (
+        f"Each list is without what the household had bought before; {int(rows.sum()):,} rows of items "
+        f"that were new to it. Own frequency is popularity then."
+    )
+    columns = ["system", HIT, GAIN, f"{HIT} minus {reference}"]
+    return Table(title=FRESH, columns=columns, rows=body, about=about)
 
 
 def _tasks(cases: Cases, judged: Sequence[Judged]) -> Table:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +22,9 @@ from merchgraph.evals.report import Report
 from merchgraph.evals.suites import grace as suite
 from merchgraph.evals.suites import grace_speed as speed
 from merchgraph.evals.suites import grace_systems as made
+from merchgraph.evals.suites import grace_tables
 from merchgraph.evals.suites.grace_cases import METRICS, Cases
-from merchgraph.evals.suites.grace_tables import SEEDS, SEGMENTS, TASKS
+from merchgraph.evals.suites.grace_tables import FRESH, SEEDS, SEGMENTS, TASKS, Judged
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.settings import use_settings
 from merchgraph.tools.data import shops
@@ -108,12 +111,37 @@ def test_some_households_are_drawn_whole(cases: Cases) -> None:
 
 
 def test_baselines_by_hand_know_what_they_count(cases: Cases) -> None:
-    own = lists(RANKERS["own frequency"], cases)
+    own, fresh = lists(RANKERS["own frequency"], cases)
     milk = [cases.log.goods.items.index(f"milk {case % TEAS}") for case in range(12)]
     assert own[:, 0].tolist() == milk
-    assert len({tuple(row) for row in lists(RANKERS["popularity"], cases).tolist()}) == 1
-    near = lists(RANKERS["item-kNN"], cases)
+    popular, new = lists(RANKERS["popularity"], cases)
+    assert len({tuple(row) for row in popular.tolist()}) == 1
+    near = lists(RANKERS["item-kNN"], cases)[0]
     assert (near[:, 0] != own[:, 0]).any(), "an item is no neighbour of its own"
+    assert fresh.tolist() == new.tolist(), "what was never bought is told by popularity alone"
+    for case in range(len(cases)):
+        assert not set(fresh[case].tolist()) & set(cases.history(case).item.tolist())
+
+
+def test_new_items_are_judged_by_lists_without_the_old_ones(cases: Cases) -> None:
+    goods = len(cases.log.goods.items)
+    had = [set(cases.history(int(row)).item.tolist()) for row in cases.row]
+    unknown = [min(set(range(goods)) - own) for own in had]
+    some = replace(cases, item=np.array(unknown))
+    first = np.stack([[item, *[-1] * 9] for item in unknown[:: len(had) // len(cases)]])
+    none = np.full_like(first, -1)
+    told = Judged(
+        made.systems(changed())[0], [made.Lists(none, first, none[:, None], none[:, None])]
+    )
+    report = grace_tables.report({}, some, [told], datetime(2024, 1, 1))
+    (table,) = (table for table in report.tables if table.title == FRESH)
+    assert [row[0] for row in table.rows] == ["popularity"]
+    hit, gain, gap = table.rows[0][1:]
+    assert isinstance(hit, Estimate)
+    assert isinstance(gap, Estimate)
+    assert hit.mean > 0
+    assert gap.mean == 0
+    assert report.rows[0].metrics["HR@10"].mean == 0
 
 
 def test_every_system_has_a_row_with_all_metrics(report: Report) -> None:
@@ -198,9 +226,9 @@ def test_a_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_sequence_models_list_known_items(cases: Cases, kind: Kind) -> None:
     pytest.importorskip("cornac")
     found = sequential(kind, cases, Effort(epochs=1, latest=6, width=8, history=4), seed=0)
-    assert found.shape == (len(cases), 10)
-    assert all(len(set(row)) == 10 for row in found.tolist())
-    assert found.min() >= 0
+    assert found.shape == (2, len(cases), 10)
+    assert all(len(set(row)) == 10 for row in found[0].tolist())
+    assert found[0].min() >= 0
     assert found.max() < len(cases.log.goods.items)
     again = sequential(kind, cases, Effort(epochs=1, latest=6, width=8, history=4), seed=0)
     np.testing.assert_array_equal(again, found)

@@ -64,7 +64,7 @@ class Config(BaseModel):
     layers: Annotated[int, Field(ge=1, le=12, description="Of encoder and of decoder.")] = 2
     hidden: Annotated[int, Field(ge=4, le=4096, description="Width inside a layer.")] = 128
 
-    steps: Annotated[int, Field(ge=1, description="Batches to learn from.")] = 800
+    steps: Annotated[int, Field(ge=1, description="Batches to learn from.")] = 4000
     batch: Annotated[int, Field(ge=1, le=4096, description="B, journeys to predict at once.")] = 16
     targets: Annotated[int, Field(ge=1, le=64, description="K, items of a journey to predict.")] = 8
     rate: Annotated[float, Field(gt=0, description="Greatest learning rate.")] = 2e-3

@@ -31,8 +31,6 @@ Floats = NDArray[np.float32]
 INDEX = "index"
 DIGITS, LEAST_BASE = 3, 64
 """Of the random number, as MBGen writes it: base 64, or more where the catalogue needs it."""
-ROUNDS = 20
-"""Of k-means."""
 
 
 class Facts(NamedTuple):
@@ -159,24 +157,16 @@ class Paths:
 
 
 def quantised(vectors: Floats, codes: int, seed: int) -> tuple[Ints, Floats]:
-    """k-means by Lloyd from distinct random vectors: (I,) codes and (I, D) what they leave over.
+    """k-means of scikit-learn: (I,) codes and (I, D) what they leave over.
 
-    An empty cluster keeps its centre; fewer distinct vectors than codes need fewer codes.
+    Fewer distinct vectors than codes need fewer codes.
     """
-    distinct = vectors[list({row.tobytes(): place for place, row in enumerate(vectors)}.values())]
-    rng = np.random.default_rng(seed)
-    centres = distinct[rng.permutation(len(distinct))[:codes]]
-    code = np.zeros(len(vectors), np.int64)
-    for _ in range(ROUNDS):
-        distance = (centres**2).sum(1) - 2 * vectors @ centres.T
-        nearest = distance.argmin(1)
-        if (nearest == code).all():
-            break
-        code = nearest
-        member = (code[:, None] == np.arange(len(centres))).astype(np.float32)
-        sums, counts = member.T @ vectors, member.sum(0)[:, None]
-        centres = np.where(counts > 0, sums / np.maximum(counts, 1), centres).astype(np.float32)
-    return code.astype(np.int64), vectors - centres[code]
+    from sklearn.cluster import KMeans
+
+    distinct = len(np.unique(vectors, axis=0))
+    found = KMeans(min(codes, distinct), n_init=1, random_state=seed).fit(vectors)
+    code = found.labels_.astype(np.int64)
+    return code, np.asarray(vectors - found.cluster_centers_[code], np.float32)
 
 
 def _levels(vectors: Floats, config: Config) -> tuple[Ints, Ints]:
