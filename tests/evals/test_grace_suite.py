@@ -130,13 +130,11 @@ def test_new_items_are_judged_by_lists_without_the_old_ones(cases: Cases) -> Non
     some = replace(cases, item=np.array(unknown))
     first = np.stack([[item, *[-1] * 9] for item in unknown[:: len(had) // len(cases)]])
     none = np.full_like(first, -1)
-    told = Judged(
-        made.systems(changed())[0], [made.Lists(none, first, none[:, None], none[:, None])]
-    )
+    told = Judged(made.systems(changed())[0], [made.Lists(none, first, none[:, None], none[:, :0])])
     report = grace_tables.report({}, some, [told], datetime(2024, 1, 1))
     (table,) = (table for table in report.tables if table.title == FRESH)
     assert [row[0] for row in table.rows] == ["popularity"]
-    hit, gain, gap = table.rows[0][1:]
+    hit, _, gap = table.rows[0][1:]
     assert isinstance(hit, Estimate)
     assert isinstance(gap, Estimate)
     assert hit.mean > 0
