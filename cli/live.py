@@ -33,7 +33,12 @@ LONGEST_ID = 14
 
 @dataclass
 class Row:
-    """One node: how many of its branches have started, ended, failed."""
+    """One node: how many of its branches have started, ended, failed.
+
+    Attributes:
+        begun_at: since when one of them is at work, if one is.
+        seconds: that it was at work before; in a graph that loops it rests in between.
+    """
 
     started: int = 0
     finished: int = 0
@@ -68,12 +73,14 @@ class View:
         if row is None:
             return
         if event["event"] == "started":
-            row.begun_at = row.begun_at or time.monotonic()
+            if row.started == row.finished:
+                row.begun_at = time.monotonic()
             row.started += 1
         else:
             row.finished += 1
             row.degraded += event["event"] == "degraded"
-        row.seconds = time.monotonic() - row.begun_at
+            if row.started == row.finished:
+                row.seconds += time.monotonic() - row.begun_at
 
     def expect(self, state: dict[str, Any]) -> None:
         """Learn from the state how many branches a fan-out will have."""
@@ -105,8 +112,8 @@ class View:
     def _seconds(self, row: Row) -> Text:
         if not row.started:
             return Text("")
-        running = row.finished < row.expected
-        seconds = time.monotonic() - row.begun_at if running else row.seconds
+        working = row.finished < row.started
+        seconds = row.seconds + (time.monotonic() - row.begun_at if working else 0)
         return Text(f"{seconds:.1f} s", "dim")
 
     def _count(self, row: Row) -> Text:

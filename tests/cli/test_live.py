@@ -74,6 +74,18 @@ def test_a_run_that_broke_leaves_no_spinner(view: View) -> None:
     assert [line.split()[0] for line in lines(view)] == ["✓", "✓", "✗", "·", "·"]
 
 
+def test_a_node_that_is_come_back_to_is_timed_while_it_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = iter([10.0, 12.0, 100.0, 101.5, 200.0, 203.0])
+    monkeypatch.setattr("merchgraph.cli.live.time.monotonic", lambda: next(clock))
+    view = View(["revise"], {})
+    for kind in ("started", "finished", "started", "started", "finished", "finished", "started"):
+        view.take(event(kind, "revise"))
+    # 10 to 12, two branches from 100 to 101.5, and from 200 on
+    assert lines(view)[0].split()[-2:] == ["6.5", "s"]
+
+
 def test_events_of_other_sources_are_ignored(view: View) -> None:
     view.take({"event": "started", "node": "elsewhere"})
     view.take({"event": "started"})
