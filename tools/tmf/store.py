@@ -43,9 +43,10 @@ class Parts(NamedTuple):
 
 
 def here(config: Config) -> Config:
-    """The settings on this machine: what was trained on a GPU answers on a CPU where there is none."""
+    """The settings on this machine: what was trained on a GPU answers on a CPU where there is none, in
+    float32, since bfloat16 is slow on most of them."""
     if config.device == "cuda" and not torch.cuda.is_available():
-        return config.model_copy(update={"device": "cpu"})
+        return config.model_copy(update={"device": "cpu", "precision": "float32"})
     return config
 
 

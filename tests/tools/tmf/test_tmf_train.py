@@ -110,7 +110,7 @@ def test_what_was_trained_on_a_gpu_answers_on_a_cpu(
 ) -> None:
     made = training.train(toy_shop(), quick(llm, modalities=()), tmp_path)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    elsewhere = quick(llm, modalities=(), device="cuda")
+    elsewhere = quick(llm, modalities=(), device="cuda", precision="bfloat16")
     checkpoint.save(tmp_path, made.tensors(), elsewhere, "")
     assert Tmf.load(tmp_path).rank(PAST, SLATE) == made.rank(PAST, SLATE)
 
