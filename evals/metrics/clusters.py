@@ -35,9 +35,8 @@ def clustered(columns: ArrayLike, clusters: Sequence[Hashable]) -> list[Estimate
     if not np.isfinite(table).all():
         raise ValueError("a column holds a value that is not finite")
     number = {cluster: n for n, cluster in enumerate(dict.fromkeys(clusters))}
-    member = np.zeros((len(clusters), len(number)))
-    member[np.arange(len(clusters)), [number[cluster] for cluster in clusters]] = 1
-    sums, sizes = table @ member, member.sum(axis=0)
+    member = np.array([number[cluster] for cluster in clusters])
+    sums, sizes = np.stack([np.bincount(member, row) for row in table]), np.bincount(member)
     rng, means = np.random.default_rng(SEED), []
     for done in range(0, DRAWS, BATCH):
         count = min(BATCH, DRAWS - done)
