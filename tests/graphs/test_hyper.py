@@ -194,10 +194,10 @@ def test_weights_are_kept_as_versions_of_the_ad(tmp_path: Path) -> None:
     assert dict(zip(NAMES, entry.weights, strict=True)) == kept(second)
     assert entry.intercept == second.intercept
     with scripted(replies()) as again:
-        for version in (1, 2):
+        for _ in range(2):  # the same weights are the same version
             result = hyper.run(AD, Context(model=again, store=str(path)))
             assert result.stored is not None
-            assert result.stored.version == version
+            assert result.stored.version == 1
 
 
 def test_an_ad_without_an_id_is_named_by_its_content() -> None:

@@ -70,6 +70,9 @@ class Store:
     def put(self, draft: Draft) -> Entry:
         """Keep weights as the next version of their key; they are on disk when this returns.
 
+        What the ad is served with already stays its version: a run that was killed after it kept
+        weights, and goes on, makes no second one.
+
         Raises:
             DataError: not one weight per feature.
             SetupError: the file cannot be written.
@@ -83,6 +86,8 @@ class Store:
             self._end_the_last_line(file)  # it may be whole, and then it counts
             self.refresh()
             last = self._versions.get(draft.key)
+            if last and last == self._newest[draft.ad] and draft == _draft(last):
+                return last
             entry = Entry(**dict(draft), version=last.version + 1 if last else 1)
             self._append(file, as_line(entry))
             self.refresh()
@@ -241,3 +246,7 @@ class Store:
             f"The weights {str(self.path)!r} cannot be opened: {error.strerror}; give the path of a "
             "store, or a basis and a folder that can be written."
         )
+
+
+def _draft(entry: Entry) -> Draft:
+    return Draft(**entry.model_dump(exclude={"version"}))

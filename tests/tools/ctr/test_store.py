@@ -84,6 +84,17 @@ def test_an_ad_without_weights_is_clicked_as_the_pool_is() -> None:
     assert np.mean(1 / (1 + np.exp(-logits))) == pytest.approx(pool.rates.mean(), rel=1e-4)
 
 
+def test_what_an_ad_is_served_with_is_kept_once(path: Path) -> None:
+    store = Store(path, BASIS)
+    first = store.put(draft())
+    size = path.stat().st_size
+    assert Store(path).put(draft()) == first
+    assert path.stat().st_size == size
+    store.put(draft(model="other"))
+    assert store.put(draft()).version == 2, "another model's weights are served by then"
+    assert store.newest("a") == store.get("a", "c", "p", "m")
+
+
 def test_trained_weights_take_over_and_the_written_ones_stay(path: Path) -> None:
     store = Store(path, BASIS)
     start = store.put(draft(weight=0.2))
@@ -227,7 +238,7 @@ def test_a_line_says_what_it_holds_or_nothing() -> None:
 
 
 WRITER = """
-import itertools, sys
+import itertools, os, sys
 from merchgraph.tools.ctr.entries import Draft
 from merchgraph.tools.ctr.store import Store
 path, own, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -235,7 +246,8 @@ store = Store(path)
 for number in itertools.islice(itertools.count(), count or None):
     for ad in ("shared", own):
         weights = (number / 1e6,) * len(store.basis.features)
-        store.put(Draft(ad=ad, content="c", prompt="p", model="m", weights=weights, intercept=-3))
+        store.put(Draft(ad=ad, content="c", prompt="p", model="m", weights=weights, intercept=-3,
+                        clicks=os.getpid()))
 """
 """A process that puts versions of one shared key and of its own, `count` times or until it is killed."""
 
@@ -267,7 +279,7 @@ def test_a_writer_that_is_killed_leaves_whole_versions_and_its_lock(path: Path) 
             time.sleep(0.002)
         restless.kill()
         restless.wait()
-        assert store.put(draft("after")).version == kills
+        assert store.put(draft("after", weight=kills / 10)).version == kills
     again, lines = Store(path), path.read_bytes().count(b'"shared"')
     shared = again.newest("shared")
     assert shared is not None
