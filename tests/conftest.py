@@ -1,4 +1,7 @@
-"""`keeps_the_contract`: the checks that every recommender passes, on a log with a known answer."""
+"""`keeps_the_contract`: the checks that every recommender passes, on a log with a known answer.
+
+No property test has a deadline of Hypothesis's: tests are not timed, since machines are busy.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,14 @@ from typing import Literal, Protocol
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import settings
 
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.contract import Past, Recommender
 from merchgraph.tools.data.tables import Events, Items
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 COFFEES = [f"coffee {n}" for n in range(6)]
 SOAPS = [f"soap {n}" for n in range(6)]

@@ -67,7 +67,7 @@ async def test_a_summary_that_runs_over_is_cut(
     assert found.summary.endswith("…")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data(), size=st.integers(1, 30))
 async def test_only_items_that_were_offered_are_named(data: st.DataObject, size: int) -> None:
     number = st.integers(1, size).map(str)

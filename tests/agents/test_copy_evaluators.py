@@ -49,7 +49,7 @@ async def test_examples_of_both_answers_come_before_and_the_copy_comes_last(kind
     assert ("There is tea." in said[-1]) == (kind != "coherence")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(yes=st.floats(0, 1), neutral=st.floats(0, 1))
 async def test_a_calibrated_score_is_in_range_and_half_where_the_copy_adds_nothing(
     yes: float, neutral: float

@@ -107,7 +107,7 @@ async def test_a_colleague_who_failed_is_unknown_to_the_ranker(judged: Judge) ->
     assert str(model.script.asked[0][2][1].content).count("(unknown)") == 3
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data(), size=st.integers(1, 40), k=st.integers(1, 50))
 async def test_whatever_numbers_come_back_the_ranking_is_a_permutation(
     data: st.DataObject, size: int, k: int

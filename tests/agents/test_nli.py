@@ -35,7 +35,7 @@ async def test_the_score_is_entail_plus_half_of_neutral(
     assert found.item == "tea"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(yes=st.floats(0, 1), maybe=st.floats(0, 1), no=st.floats(0, 1))
 async def test_the_score_stays_in_range_whatever_the_odds(
     yes: float, maybe: float, no: float

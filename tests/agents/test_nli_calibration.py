@@ -75,7 +75,7 @@ async def test_an_uncalibrated_score_has_no_prior_and_one_call(shopper: Shopper)
     assert NliScore(item="tea", score=None).raw is None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(yes=st.floats(0, 1), alone=st.floats(0, 1))
 async def test_a_calibrated_score_stays_in_range(yes: float, alone: float) -> None:
     found = await judged({"Yes": yes, "No": 1 - yes}, {"Yes": alone, "No": 1 - alone})

@@ -6,7 +6,7 @@ from time import perf_counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from merchgraph.evals.metrics.bootstrap import Estimate, difference, estimates, mean
@@ -17,7 +17,6 @@ ITEMS = [f"item {number}" for number in range(12)]
 rankings = st.permutations(ITEMS).flatmap(
     lambda order: st.integers(0, len(order)).map(lambda size: order[:size])
 )
-untimed = settings(deadline=None)  # the first call imports the package
 relevance = st.sets(st.sampled_from(ITEMS), min_size=1)
 
 
@@ -32,7 +31,6 @@ def by_hand(ranking: list[str], relevant: set[str], k: int) -> dict[str, float]:
     }
 
 
-@untimed
 @given(st.lists(st.tuples(rankings, relevance), min_size=1, max_size=6), st.integers(1, 12))
 def test_ranking_metrics_are_what_their_formulas_say(
     cases: list[tuple[list[str], set[str]]], k: int
@@ -65,7 +63,6 @@ def test_a_ranking_with_an_item_twice_is_refused() -> None:
         ranking_metrics(["a"], ["a"], k=0)
 
 
-@untimed
 @given(st.dictionaries(st.sampled_from(ITEMS), st.integers(0, 4).map(float), min_size=2), relevance)
 def test_auc_is_the_share_of_pairs_in_the_right_order(
     scores: dict[str, float], relevant: set[str]

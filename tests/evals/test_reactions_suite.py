@@ -34,7 +34,7 @@ from merchgraph.tools.reactions.made import Made, Planted, made
 from merchgraph.tools.reactions.model import Mil
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 999))
 def test_measures_are_those_of_scikit_learn(seed: int) -> None:
     from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score

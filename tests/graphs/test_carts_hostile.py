@@ -111,7 +111,7 @@ def test_the_rules_are_told_apart_by_both() -> None:
     assert len(caught) > 20
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(title=ANY, banned=st.sampled_from([(), ("jam",), ("tea", "rolls")]))
 def test_the_checks_let_no_title_through_that_breaks_a_rule(
     title: str, banned: tuple[str, ...]
@@ -121,7 +121,7 @@ def test_the_checks_let_no_title_through_that_breaks_a_rule(
         assert breaks(title, TEXTS, banned) == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(written=st.lists(ANY, max_size=7), drafts=st.integers(1, 7))
 def test_drafts_are_different_and_one_is_feasible_whatever_was_written(
     written: list[str], drafts: int
@@ -136,9 +136,7 @@ def test_drafts_are_different_and_one_is_feasible_whatever_was_written(
             assert breaks(draft.text["title"], TEXTS) == []
 
 
-@settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     written=st.lists(ANY, max_size=4), rewrites=st.lists(ANY, min_size=1, max_size=4),
     yes=st.floats(0, 1), banned=st.sampled_from([[], ["jam"]]),

@@ -135,7 +135,7 @@ NEAR = st.tuples(
 COPY = st.tuples(st.one_of(NEAR, PART), st.one_of(NEAR, st.just(GOOD[0][1]), PART))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(
     drafts=st.lists(COPY, min_size=25, max_size=25),
     rewrite=COPY,

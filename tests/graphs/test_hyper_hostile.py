@@ -36,9 +36,7 @@ REASONS = st.builds(
 )  # fmt: skip
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(weights=st.dictionaries(KEYS, VALUES), reasons=st.lists(REASONS, max_size=4))
 def test_no_reply_brings_a_bad_weight_into_the_store(
     tmp_path: Path, weights: dict[str, Any], reasons: list[dict[str, Any]]

@@ -202,7 +202,7 @@ WORDS = ["a", "b", "c", "d"]
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=4).map(" ".join)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     draft=TEXTS,
     rewrites=st.lists(TEXTS, min_size=4, max_size=4),

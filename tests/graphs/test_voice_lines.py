@@ -26,7 +26,7 @@ def test_a_ready_line_keeps_every_rule(kind: Kind) -> None:
     assert broken(ready(second, kind), kind, second) == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(asked=st.text(min_size=1, max_size=120), answered=st.text(min_size=1, max_size=120),
        kind=st.sampled_from([kind for kind in KINDS if kind != "offer options"]))  # fmt: skip
 def test_a_ready_line_keeps_every_rule_but_that_of_its_topic_whatever_was_said(
@@ -36,7 +36,7 @@ def test_a_ready_line_keeps_every_rule_but_that_of_its_topic_whatever_was_said(
     assert set(broken(ready(exchange, kind), kind, exchange)) <= {"topic"}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.text(max_size=80), max_size=4))
 def test_whatever_can_be_offered_can_be_said(options: list[str]) -> None:
     able = usable(options)

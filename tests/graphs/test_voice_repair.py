@@ -67,7 +67,7 @@ def test_the_same_wrong_answer_goes_to_a_person_and_is_not_repaired_again() -> N
     assert len(set(things)) == len(things)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     told=st.lists(
         st.tuples(st.sampled_from([GOOD, 0.33, BAD, None]), st.sampled_from("abc"), st.booleans()),

@@ -6,7 +6,7 @@ import threading
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from zstandard import ZstdCompressor, ZstdDecompressor
 
@@ -31,7 +31,6 @@ def framed(body: bytes) -> bytes:
     return MARK + struct.pack("<II", len(body), zlib.crc32(body)) + body
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.binary().map(lambda line: line.hex().encode()), min_size=1)))
 def test_what_was_packed_comes_back(groups: list[list[bytes]]) -> None:
     data = b"".join(map(pack, groups))

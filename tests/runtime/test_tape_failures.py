@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from merchgraph.runtime.clock import timed
@@ -251,7 +251,6 @@ def test_an_unread_reply_is_a_failure_of_its_own() -> None:
     assert "unknown" not in str(as_error(UNREAD))
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e6), max_size=9), st.randoms())
 def test_a_bill_has_the_same_bits_in_whatever_order_its_calls_ended(
     seconds: list[float], dice: random.Random

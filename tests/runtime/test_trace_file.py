@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from zstandard import ZstdDecompressor
 
@@ -188,7 +188,6 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_any_json_comes_back_to_the_last_bit(value: Any) -> None:
     with TemporaryDirectory() as folder:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
 from langchain_core.messages.ai import UsageMetadata
@@ -168,7 +168,6 @@ DATA = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(DATA)
 def test_what_was_hidden_once_is_strict_json_and_stays_as_it_is(data: Any) -> None:
     once = hide(as_plain(data))

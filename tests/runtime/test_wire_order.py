@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk
@@ -139,7 +139,6 @@ def chunk(text: str) -> ChatGenerationChunk:
 SECRET = st.sampled_from([KEY, OURS, f"Bearer {KEY}", "https://ann:hunter22@shop.test/v1", "Tea."])
 
 
-@settings(deadline=None)
 @given(st.text("ab -", max_size=5), SECRET, st.lists(st.integers(0, 99), max_size=6))
 @example("", KEY, [2, 5, 9])
 @example("", KEY, [15])  # its beginning alone has the shape of a key

@@ -101,7 +101,7 @@ def test_a_hole_before_a_last_line_without_its_end_is_refused(data: bytes, tmp_p
     assert file.read_bytes() == damaged
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.sampled_from(["a", "b", "manual"]), st.integers(1, 40)), max_size=12),
     st.lists(st.integers(0, 12), max_size=3),

@@ -25,7 +25,6 @@ from merchgraph.tools.vectors import KEY_BYTES, Floats, VectorStore
 WIDTH = 8
 per_example = hypothesis_settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 

@@ -229,7 +229,7 @@ def made_of(table: list[list[float]], weights: dict[str, float]) -> list[Cluster
     return clusters(features, range(len(wordings(features))), weights)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(table=TABLES, most=st.integers(1, 4), weighting=st.sampled_from(["equal", "position"]))
 def test_greedy_is_within_1_minus_1_over_e_of_the_best(
     table: list[list[float]], most: int, weighting: str
@@ -244,7 +244,7 @@ def test_greedy_is_within_1_minus_1_over_e_of_the_best(
     assert reached <= best + 1e-9
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(table=TABLES, most=st.integers(1, 4), seed=st.randoms(use_true_random=False))
 def test_with_equal_weights_the_order_of_the_items_does_not_matter(
     table: list[list[float]], most: int, seed: object

@@ -110,9 +110,7 @@ filters = st.builds(
 
 
 @pytest.mark.parametrize("scanned_at_most", [vectors._SCAN_AT_MOST, 0])
-@hypothesis_settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(where=filters, k=st.sampled_from([1, 7, 20, 400]), query=st.text(max_size=5))
 def test_nearest_and_exact_are_what_brute_force_finds_behind_any_filter(
     shared: SemanticIndex,

@@ -186,7 +186,7 @@ def test_a_page_holds_the_paragraph_word_for_word(name: str) -> None:
     assert min(text.get_fontsize() for text in made.axes[0].texts) >= 11
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(histories())
 def test_every_history_can_be_drawn_and_read_again(history: History) -> None:
     table = event_table(history)

@@ -36,7 +36,7 @@ def test_each_ad_has_the_model_that_scikit_learn_gives_it_alone(l2: float) -> No
         np.testing.assert_allclose(models.intercepts[ad], alone.intercept_[0], atol=1e-5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), scale=st.sampled_from([0.01, 1.0, 4.0, 30.0]))
 def test_a_model_expects_as_many_clicks_as_there_were(seed: int, scale: float) -> None:
     data = sample(seed, scale)

@@ -36,7 +36,7 @@ def assert_nothing_of_test_is_before_train(split: Split) -> None:
         assert train.is_empty() or train[-1] < test[0]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(LOGS, st.integers(-1, 24 * 60 + 1))
 def test_a_split_at_a_time_parts_the_log_there(rows: list[tuple[str, str, int]], hour: int) -> None:
     events, cut = log(rows), MONDAY + timedelta(hours=hour)
@@ -48,7 +48,7 @@ def test_a_split_at_a_time_parts_the_log_there(rows: list[tuple[str, str, int]],
     assert_nothing_of_test_is_before_train(split)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(LOGS, st.integers(1, 9), st.none() | st.integers(1, 3))
 def test_a_split_by_weeks_never_tests_on_the_past(
     rows: list[tuple[str, str, int]], train: int, test: int | None
@@ -70,7 +70,7 @@ def test_a_split_by_weeks_never_tests_on_the_past(
     assert_nothing_of_test_is_before_train(split)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(LOGS)
 def test_leaving_the_last_session_never_trains_on_what_comes_after(
     rows: list[tuple[str, str, int]],

@@ -32,7 +32,7 @@ def pasts(model: Grace, log: object, visits: list[list[list[str]]]) -> Batch:
     return collate(told, goods, model.config, np.random.default_rng(0))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.sampled_from(range(len(SETTINGS))),
     st.integers(0, 3),

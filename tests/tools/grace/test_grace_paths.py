@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from merchgraph.tools.data.tables import Items
@@ -24,7 +24,6 @@ def catalogue(rows: list[tuple[str, str | None, float | None]]) -> pl.DataFrame:
     return Items(told.with_columns(names, names.alias("title"))).frame
 
 
-@settings(deadline=None)  # the first k-means imports scikit-learn
 @given(st.lists(ROW, max_size=30), st.sampled_from([SLOTS, ATTRIBUTES, ("text 1", "text 2"), ()]))
 def test_each_path_is_one_item_and_the_trie_leads_to_it(
     rows: list[tuple[str, str | None, float | None]], slots: tuple[str, ...]

@@ -39,7 +39,7 @@ def both(config: Config) -> tuple[JourneyAttention, FastJourneyAttention]:
     return plain, fast
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     sizes=st.lists(st.integers(1, 4), min_size=1, max_size=4),
     padding=st.integers(0, 2),

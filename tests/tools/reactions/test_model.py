@@ -36,7 +36,6 @@ def trapped() -> Cut:
     return cut_clips(made(Made(people=12, clips=12, expressiveness=0.0, confound=True))[0])
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-50, 50), min_size=1, max_size=9))
 def test_pooling_lies_between_mean_and_maximum(logits: list[float]) -> None:
     found = float(pooled(np.array(logits)))
@@ -47,7 +46,7 @@ def test_one_window_is_its_own_pool() -> None:
     assert pooled(np.array([[3.0], [-800.0]])).tolist() == [3.0, -800.0]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 99))
 def test_the_fit_stands_at_a_minimum(seed: int) -> None:
     rng = np.random.default_rng(seed)

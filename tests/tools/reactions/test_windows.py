@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from merchgraph.tools.reactions.windows import (
@@ -47,7 +47,6 @@ def test_summaries_are_those_of_their_names() -> None:
     assert len(told) == len(SUMMARIES)
 
 
-@settings(deadline=None)
 @given(st.integers(WIDE, 20), st.integers(1, 3))
 def test_windows_end_with_the_last_bin(count: int, features: int) -> None:
     bins = np.arange(count * features, dtype=np.float64).reshape(count, features)
@@ -57,7 +56,6 @@ def test_windows_end_with_the_last_bin(count: int, features: int) -> None:
     assert told_of(bins).shape == (len(cut), len(SUMMARIES) * features)
 
 
-@settings(deadline=None)
 @given(st.sampled_from([8.0, 24.0, 60.0]))
 def test_a_wave_is_told_alike_at_every_frame_rate(rate: float) -> None:
     def told(frames: float) -> np.ndarray:
