@@ -197,7 +197,7 @@ class Hypernetwork:
             self.model, brief.conversation(task), _schema(names), agent="write", max_tokens=limit
         )
         weights = {key: _weight(value) for key, value in reply.weights.items()}
-        return reply.model_copy(update={"weights": weights})
+        return Written.model_validate(reply.model_dump() | {"weights": weights})
 
     async def level(
         self, brief: Brief, feature: Known, *, calibrate: bool = False

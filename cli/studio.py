@@ -18,6 +18,9 @@ from merchgraph.graphs.registry import GRAPHS
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.settings import settings
 
+AT_ONCE = 24
+"""Runs that the server works on at once; left alone it takes one after the other."""
+
 
 def config() -> dict[str, object]:
     """The contents of langgraph.json; the module form, since a file path would load types twice."""
@@ -51,6 +54,7 @@ def command(folder: Path, port: int) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "langgraph.json").write_text(json.dumps(config(), indent=2))
     options = ["--no-browser", "--no-reload", "--host", "127.0.0.1", "--port", str(port)]
+    options += ["--n-jobs-per-worker", str(AT_ONCE)]
     return [sys.executable, "-m", "langgraph_cli", "dev", *options]
 
 

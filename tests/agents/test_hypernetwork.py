@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 from typing import Any
 
 import pytest
@@ -54,6 +55,12 @@ async def test_what_is_no_number_comes_back_as_it_stands() -> None:
 async def test_a_reason_for_a_feature_that_was_not_asked_for_is_no_fault_of_the_reply() -> None:
     found = await wrote('{"tea": 1}', REASON | {"feature": "moon", "strength": 9})
     assert (found.reasoning[0].feature, found.weights) == ("moon", {"tea": 0.01})
+
+
+async def test_a_reply_can_be_pickled_as_studio_does_with_states() -> None:
+    found = await wrote('{"tea": 20}', REASON)
+    assert found.reasoning
+    assert pickle.loads(pickle.dumps(found)) == found
 
 
 async def test_a_reply_that_is_no_such_object_is_asked_again_once() -> None:
