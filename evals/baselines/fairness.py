@@ -1,14 +1,16 @@
 """Rankers that other work offers for fairness to sellers, made from descriptions, not from their code.
 
     worst_first(window, plan, trips, k)           all subsidy goes to the seller that is worst off now
-    p_mmf(window, sizes, trips, k, ...)           quotas of exposure with dual prices, by batches
-    fair_rec(window, sellers, trips, k, share)    each seller is promised so many places, dealt in turn
+    p_mmf(window, sizes, trips, k, quotas)        quotas of exposure with dual prices, by batches
 
 Sizes: T trips, K places, I items, S sellers. Each gives (T, K) int32 columns of items. They read the
-chances of all items, as the tool does; `p_mmf` and `fair_rec` care for exposure, not for outcomes.
+chances of all items, as the tool does; `p_mmf` cares for exposure, not for outcomes. FairRec is in
+`fairness_deal.py`.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -17,7 +19,6 @@ from merchgraph.tools.fairness.data import Floats, Whole
 from merchgraph.tools.fairness.duals import Plan
 from merchgraph.tools.fairness.loop import Shown, Window, _credit, _worth, top
 
-BATCH = 256
 MOMENTUM = 0.1
 """Share of a new gradient in the one that is stepped along."""
 
@@ -51,9 +52,21 @@ def _worst_first(window, plan, trips, shown):  # type: ignore[no-untyped-def]
         sums += shares
 
 
-def p_mmf(
-    window: Window, sizes: Floats, trips: Whole, k: int, *, strength: float, rate: float = 1e-3
-) -> Shown:
+class Quotas(NamedTuple):
+    """Settings of `p_mmf`.
+
+    Attributes:
+        strength: lambda.
+        rate: eta before its division by sqrt(batch).
+        batch: trips between two moves of the prices.
+    """
+
+    strength: float
+    rate: float = 1e-3
+    batch: int = 256
+
+
+def p_mmf(window: Window, sizes: Floats, trips: Whole, k: int, quotas: Quotas) -> Shown:
     """P-MMF (Xu et al., WWW 2023) as its public code is described: provider max-min of exposure.
 
     score = reward - mu of the seller; sellers whose quota is used up are out; after each batch
@@ -65,21 +78,21 @@ def p_mmf(
         sizes: (S,) shares of the sellers, which sum to 1; the quota is (1 + 1 / S) times that.
         trips: (T,) shoppers.
         k: places of a list.
-        strength: lambda.
-        rate: eta before its division by sqrt(batch).
+        quotas: its settings.
     """
     rho = np.maximum((1 + 1 / len(sizes)) * sizes, 1e-9)
+    step = quotas.rate / np.sqrt(quotas.batch) / rho**2
     left, gradient, mu = len(trips) * k * rho, np.zeros(len(sizes)), np.zeros(len(sizes))
     shown = np.empty((len(trips), k), np.int32)
-    for start in range(0, len(trips), BATCH):
-        some = trips[start : start + BATCH]
-        lists = shown[start : start + BATCH]
+    for start in range(0, len(trips), quotas.batch):
+        some = trips[start : start + quotas.batch]
+        lists = shown[start : start + quotas.batch]
         _with_prices(window, some, mu, left > 0, lists)
         given = np.bincount(window.seller[lists[lists >= 0]], minlength=len(sizes)).astype(float)
         quota = left / (len(trips) * k)
         gradient = MOMENTUM * (quota - given / (len(some) * k)) + (1 - MOMENTUM) * gradient
         left = left - given
-        mu = _kept(mu - rate / np.sqrt(BATCH) * gradient / rho**2, rho, strength)
+        mu = _kept(mu - step * gradient, rho, quotas.strength)
     return shown
 
 
@@ -112,62 +125,3 @@ def _with_prices(window, trips, mu, there, shown):  # type: ignore[no-untyped-de
             score[j] = chance[j] * window.reward[j] - mu[s] if there[s] else -np.inf
         top(score, one, ids, best)
         shown[t] = ids
-
-
-def fair_rec(window: Window, sellers: int, trips: Whole, k: int, share: float) -> Shown:
-    """FairRec (Patro et al., WWW 2020) with sellers as producers: a promise of places, then the best.
-
-    Each seller is promised floor(share * T * K / S) places. They are dealt in turn: in each round every
-    trip takes the item that earns most of the sellers whose promise is open. What is left of the lists
-    goes to the items that earn most. It must know all trips beforehand. FairRec+ refines who envies whom
-    among shoppers, which no measure here sees.
-
-    Args:
-        window: what may be shown.
-        sellers: S.
-        trips: (T,) shoppers.
-        k: places of a list.
-        share: alpha, in [0, 1].
-    """
-    promised = np.full(sellers, int(share * len(trips) * k / sellers))
-    shown = np.full((len(trips), k), -1, np.int32)
-    _deal(window, trips, promised, shown)
-    return shown
-
-
-@njit(nogil=True)
-def _deal(window, trips, promised, shown):  # type: ignore[no-untyped-def]
-    items, places = len(window.reward), shown.shape[1]
-    score, one = np.empty(items, np.float32), np.ones(items, np.float32)
-    ids, best = np.empty(1, np.int32), np.empty(1, np.float32)
-    for k in range(places):
-        for t in range(len(trips)):
-            if promised.sum() == 0:
-                break
-            _open(window, window.chance[trips[t]], promised, shown[t], score)
-            top(score, one, ids, best)
-            if ids[0] >= 0:
-                shown[t, k] = ids[0]
-                promised[window.seller[ids[0]]] -= 1
-    rest, values = np.empty(places, np.int32), np.empty(places, np.float32)
-    everyone = np.ones_like(promised)
-    for t in range(len(trips)):
-        _open(window, window.chance[trips[t]], everyone, shown[t], score)
-        top(score, one, rest, values)
-        place = 0
-        for k in range(places):
-            if shown[t, k] < 0:
-                shown[t, k] = rest[place]
-                place += 1
-
-
-@njit(nogil=True)
-def _open(window, chance, promised, taken, score):  # type: ignore[no-untyped-def]
-    """Rewards of the items whose seller has a promise open and that the list has not yet."""
-    for j in range(len(score)):
-        score[j] = -np.inf
-        if promised[window.seller[j]] > 0:
-            score[j] = chance[j] * window.reward[j]
-    for j in taken:
-        if j >= 0:
-            score[j] = -np.inf

@@ -5,9 +5,9 @@
 A trip of a known shopper is a list of ten of the whole catalogue; what it earns is its expected sales by
 the purchase model, fitted before the tested weeks. A seller is a manufacturer; its target is its share of
 past sales, of what greedy lists earn. Seeds draw the order of the trips (and, where outcomes are learned,
-these too); the trips are the same. Steps, and the largest strength that costs little, are chosen on the
-four weeks before, `fairness_ground.py`. What real baskets held of the lists is counted beside it
-("replayed"); it would mostly have been bought anyway.
+these too); the trips are the same. Steps, the largest strength that costs little and the settings of
+other rankers are chosen on the four weeks before, `fairness_ground.py` and `fairness_rivals.py`. What
+real baskets held of the lists is counted beside it ("replayed"); it would mostly have been bought anyway.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from merchgraph.evals.baselines.fairness import fair_rec, p_mmf, worst_first
 from merchgraph.evals.metrics.bootstrap import Estimate, estimates
 from merchgraph.evals.report import Report
 from merchgraph.evals.results import Row
+from merchgraph.evals.suites import fairness_rivals as others
 from merchgraph.evals.suites import fairness_tables as tables
 from merchgraph.evals.suites.fairness_ground import (
     Ground,
@@ -42,9 +42,8 @@ from merchgraph.evals.tables import Table
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.data.shops import shop
 from merchgraph.tools.data.tables import Shop
-from merchgraph.tools.fairness.data import Whole, span_of
+from merchgraph.tools.fairness.data import span_of
 from merchgraph.tools.fairness.duals import Goal, plan_of
-from merchgraph.tools.fairness.loop import Shown
 from merchgraph.tools.fairness.train import Config
 
 Telling = Callable[[str], Callable[[int, int], None]]
@@ -97,25 +96,33 @@ def run(
         DataError: the catalogue names no sellers, or the log no prices.
     """
     params = params or Params()
-    ground, steps = grounds(store or shop(params.data), params, telling("weeks"))
+    ground, steps, earlier = grounds(store or shop(params.data), params, telling("weeks"))
+    goal = Goal(strength=HEADLINE)
+    rivals = others.rivals(earlier, goal, params.afford, telling("rivals"))
     systems = systems_of(ground, steps, params, telling("forecasts"))
+    systems += [
+        Played(rival.name, "baseline", rival.about, partial(rival.lists, ground))
+        for rival in rivals
+    ]
     values = played_all(ground, systems, params, telling("orders"))
     more: list[Table] = [
         tables.bounds(ground, params.strengths, values),
         tables.validation(steps),
+        others.table(rivals),
         tables.baskets(ground, systems),
     ]
     if params.longest:
         more.append(tables.regret(ground, steps, HEADLINE, params.longest, telling("regret")))
     if params.learned_seeds:
         more.append(learned(ground, steps, params.learned_seeds, telling("learned")))
-    return _report(params, _notes(ground, steps), systems, values, more)
+    notes = [*_notes(ground, steps), others.note(rivals)]
+    return _report(params, notes, systems, values, more)
 
 
 def grounds(
     store: Shop, params: Params, progress: Callable[[int, int], None]
-) -> tuple[Ground, Steps]:
-    """The tested ground, and what the weeks before it chose.
+) -> tuple[Ground, Steps, Ground]:
+    """The tested ground, what the weeks before it chose, and the ground of these weeks.
 
     Raises:
         SetupError: the log is too short.
@@ -132,7 +139,7 @@ def grounds(
     progress(3, 4)
     steps = afford(validation, steps, params.strengths, params.afford)
     progress(4, 4)
-    return tested, steps
+    return tested, steps, validation
 
 
 def _begin(store: Shop, params: Params, config: Config) -> datetime:
@@ -152,7 +159,7 @@ def _begin(store: Shop, params: Params, config: Config) -> datetime:
 def systems_of(
     ground: Ground, steps: Steps, params: Params, progress: Callable[[int, int], None]
 ) -> list[Played]:
-    """Greedy, dual prices by goal and strength, their ablations, and the baselines."""
+    """Greedy, dual prices by goal and strength, and their ablations."""
     goals = [Goal(strength=strength) for strength in params.strengths]
     goals += [Goal(fair="shortfall", strength=0.5), Goal(fair="even_shortfall", strength=0.5)]
     goals += [Goal(fair="proportional", strength=0.3)]
@@ -163,7 +170,7 @@ def systems_of(
     for done, goal in enumerate(goals, start=1):
         found.append(_dual(ground, steps, goal))
         progress(done, len(goals))
-    return [*found, *_ablations(ground, steps), *_baselines(ground)]
+    return [*found, *_ablations(ground, steps)]
 
 
 def _dual(ground: Ground, steps: Steps, goal: Goal) -> Played:
@@ -189,32 +196,6 @@ def _ablations(ground: Ground, steps: Steps) -> list[Played]:
             Played(name, "ablation", about, partial(played, ground, cold, size=size * base))
         )
     return found
-
-
-def _baselines(ground: Ground) -> list[Played]:
-    window, shopper, k = ground.window, ground.trips.shopper, ground.k
-
-    def worst(strength: float, order: Whole) -> Shown:
-        return worst_first(
-            window, plan_of(Goal(strength=strength), ground.known), shopper[order], k
-        )
-
-    def quotas(strength: float, order: Whole) -> Shown:
-        return p_mmf(window, ground.market.shares, shopper[order], k, strength=strength)
-
-    def promised(share: float, order: Whole) -> Shown:
-        return fair_rec(window, len(ground.targets), shopper[order], k, share)
-
-    made = [
-        ("worst first", "minimum regulariser", worst, (0.03, 0.2, 0.5)),
-        ("P-MMF", "quotas of exposure", quotas, (0.001, 0.01, 0.1)),
-        ("FairRec", "promised places, knows all trips", promised, (0.02, 0.05, 0.2)),
-    ]
-    return [
-        Played(f"{name} {value:g}", "baseline", about, partial(lists, value))
-        for name, about, lists, values in made
-        for value in values
-    ]
 
 
 def played_all(

@@ -11,6 +11,7 @@ FAMILIES = {
     "worst first": "#d9902f",
     "P-MMF": "#9a5bc4",
     "FairRec": "#3aa17e",
+    "FairRec+": "#c2554f",
 }
 """First words of systems, and their colours."""
 GREY = "#7f8a99"

@@ -4,20 +4,23 @@ import json
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from merchgraph.evals.baselines.fairness import fair_rec, p_mmf, worst_first
+from merchgraph.evals.baselines import fairness_deal
+from merchgraph.evals.baselines.fairness import Quotas, p_mmf, worst_first
+from merchgraph.evals.baselines.fairness_deal import fair_rec, fair_rec_plus
 from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.report import Report
-from merchgraph.evals.suites import fairness, fairness_learned
+from merchgraph.evals.suites import fairness, fairness_learned, fairness_rivals
 from merchgraph.evals.suites.fairness_figure import figure, svg
-from merchgraph.evals.suites.fairness_ground import Steps, afford
+from merchgraph.evals.suites.fairness_ground import Ground, Steps, afford
 from merchgraph.evals.suites.fairness_measures import gini, jain, reordered, replayed
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.fairness.bound import outcomes_of
-from merchgraph.tools.fairness.data import Trips
+from merchgraph.tools.fairness.data import Floats, Trips, Whole
 from merchgraph.tools.fairness.duals import Goal, plan_of
 from merchgraph.tools.fairness.learn import Belief, cold
-from merchgraph.tools.fairness.loop import serve
+from merchgraph.tools.fairness.loop import Shown, Window, serve
 from merchgraph.tools.fairness.train import Config
 from tests.tools.fairness.market_toy import SHOPPERS, market_shop
 from tests.tools.fairness.toy_window import K, equal_targets, even, toy_window, trips_of_toy
@@ -42,14 +45,16 @@ def report() -> Report:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fairness, "Config", small)
+        patch.setattr(fairness_rivals, "RATES", (1e-3, 1e-2))
+        patch.setattr(fairness_rivals, "BATCHES", (256,))
         return fairness.run(PARAMS, store=market_shop())
 
 
 def test_the_report_has_every_table(report: Report) -> None:
     titles = [table.title for table in report.tables]
     assert titles == ["What fairness costs", "Against the fluid optimum",
-                      "Steps, chosen on validation", "On the real baskets", "Regret",
-                      "Learned outcomes"]  # fmt: skip
+                      "Steps, chosen on validation", "Rivals, chosen on validation",
+                      "On the real baskets", "Regret", "Learned outcomes"]  # fmt: skip
     assert {row.kind for row in report.rows} == {"baseline", "method", "ablation"}
     assert all(row.metrics["GMV"].n == 2 for row in report.rows)
     assert "max-min 0.3" in report.markdown()
@@ -67,7 +72,7 @@ def test_no_list_earns_more_than_greedy_or_beats_the_bound(report: Report) -> No
 
 
 def test_the_weeks_before_choose_the_largest_strength_that_costs_little(report: Report) -> None:
-    ground, _ = fairness.grounds(market_shop(), PARAMS, lambda done, total: None)
+    ground, _, _ = fairness.grounds(market_shop(), PARAMS, lambda done, total: None)
     steps = Steps(pace=1.0, keep=0.5, size=0.1, tried=[("pace 1", 1.0)])
     found = afford(ground, steps, (0.05, 3.0, 0.4), 2.0)
     assert [strength for strength, _ in found.losses] == [0.05, 3.0, 0.4]
@@ -108,7 +113,7 @@ def test_a_log_too_short_is_told_with_the_setting_that_helps(
 def test_a_cold_ranker_knows_nothing_of_the_tested_baskets(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ground, steps = fairness.grounds(market_shop(), PARAMS, lambda done, total: None)
+    ground, steps, _ = fairness.grounds(market_shop(), PARAMS, lambda done, total: None)
     begun: list[float] = []
 
     def noted(items: float, catalogue: int) -> Belief:
@@ -171,6 +176,70 @@ def test_fair_rec_keeps_its_promise_and_repeats_no_item() -> None:
     assert all(len(set(row)) == K for row in shown.tolist())
 
 
+def test_fair_rec_plus_keeps_its_promise_and_deals_one_round_as_fair_rec_does() -> None:
+    window = toy_window()
+    trips = trips_of_toy(window, 60)
+    shown = fair_rec_plus(window, 6, trips, K, 1.0)
+    assert np.bincount(window.seller[shown.ravel()], minlength=6).min() >= 60 * K // 6
+    assert all(len(set(row)) == K for row in shown.tolist())
+    assert (shown != fair_rec(window, 6, trips, K, 1.0)).any()
+    once = fair_rec(window, 6, trips, K, 1 / K)
+    assert (fair_rec_plus(window, 6, trips, K, 1 / K) == once).all()
+
+
+def test_trades_leave_no_cycle_of_envy_and_nobody_worse_off() -> None:
+    window, rng = toy_window(), np.random.default_rng(3)
+    trips = trips_of_toy(window, 80)
+    shown = np.stack([rng.permutation(50)[:3] for _ in trips]).astype(np.int32)
+    shown[rng.random(80) < 0.3, 2] = -1  # the last round was not for all
+    gets, order = fairness_deal._trades(window, trips, shown)
+    assert sorted(gets) == sorted(order) == list(range(80))
+    before, after = (_worth(window, trips, dealt) for dealt in (shown, shown[gets]))
+    assert _has_cycle(before > np.diag(before)[:, None])
+    assert (np.diag(after) >= np.diag(before)).all()
+    envies = (after > np.diag(after)[:, None])[np.ix_(order, order)]
+    assert envies.any()
+    assert not np.tril(envies).any()  # whoever is envied comes after those who envy
+
+
+def _worth(window: Window, trips: Whole, shown: Shown) -> Floats:
+    """(T, T) — what the items of each trip, a column, would earn with the shopper of another, a row."""
+    chances = (window.chance * window.reward).astype(np.float64)
+    return np.array([[chances[t, row[row >= 0]].sum() for row in shown] for t in trips])
+
+
+def _has_cycle(edges: NDArray[np.bool_]) -> bool:
+    """Whether some are left when all who point at nobody that is left have gone."""
+    there = np.ones(len(edges), bool)
+    for _ in range(len(edges)):
+        there &= (edges & there).any(axis=1)
+    return bool(there.any())
+
+
+def test_the_weeks_before_choose_the_settings_of_rivals(report: Report) -> None:
+    (table,) = (table for table in report.tables if table.title == fairness_rivals.TITLE)
+    families = [str(row[0]).rpartition(" ")[0] for row in table.rows]
+    chosen = [name for name, row in zip(families, table.rows, strict=True) if row[-1] == "yes"]
+    assert chosen == ["worst first", "P-MMF", "FairRec", "FairRec+"]
+    assert families.count("P-MMF") == 4
+    assert {str(row[0]) for row in table.rows} < {row.system for row in report.rows}
+    assert any(note.startswith("Of the rivals, the weeks before chose") for note in report.notes)
+
+
+def test_a_rival_is_the_fairest_that_keeps_to_the_budget_or_else_the_best() -> None:
+    def lists(ground: Ground, order: Whole) -> Shown:
+        raise AssertionError("nothing is played")
+
+    cheap, fair, best = (
+        fairness_rivals.Rival("P-MMF", strength, "", lists, lost, share, objective)
+        for strength, lost, share, objective in (
+            (0.1, 0.2, 0.1, 2.5), (0.2, 0.9, 0.2, 2.4), (0.3, 3.0, 0.3, 2.6),
+        )
+    )  # fmt: skip
+    assert fairness_rivals._chosen([cheap, fair, best], 1.0) == fair.name
+    assert fairness_rivals._chosen([cheap, fair, best], 0.1) == best.name
+
+
 def test_worst_first_and_p_mmf_lift_the_worst_seller() -> None:
     window = toy_window()
     trips = trips_of_toy(window, 3_000)
@@ -183,4 +252,4 @@ def test_worst_first_and_p_mmf_lift_the_worst_seller() -> None:
     base = worst(serve(window, plan_of(Goal(strength=0), targets), trips, K)[0])
     assert worst(worst_first(window, plan_of(Goal(strength=0.3), targets), trips, K)) > base + 0.05
     sizes = np.full(6, 1 / 6)
-    assert worst(p_mmf(window, sizes, trips, K, strength=1.0, rate=0.05)) > base + 0.05
+    assert worst(p_mmf(window, sizes, trips, K, Quotas(strength=1.0, rate=0.05))) > base + 0.05
