@@ -11,7 +11,9 @@ import hashlib
 import json
 from array import array
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ Row = dict[str, Any]
 KINDS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "json", ".ndjson": "json"}
 AT_ONCE = 100_000
 """Ids of a Parquet file that the pass reads at once."""
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""What Polars raises over a file; over some damaged Parquet it panics, which is no Exception."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +59,16 @@ class Input:
         return -(-self.count // self.size)
 
     def piece(self, number: int) -> list[Row]:
-        """The rows of a piece, in order; cells without a value are left out."""
-        if self.kind == "parquet":
-            part = pl.scan_parquet(self.path).slice(number * self.size, self.size)
-            return [_bare(row) for row in part.collect().iter_rows(named=True)]
-        rows = []
-        for _, row in _lines(self, self.starts[number]):
-            rows.append(row)
-            if len(rows) == self.size:
-                break
-        return rows
+        """The rows of a piece, in order; cells without a value are left out.
+
+        Raises:
+            SetupError, DataError: as `read_input`.
+        """
+        with _told(self.path):
+            if self.kind == "parquet":
+                part = pl.scan_parquet(self.path).slice(number * self.size, self.size)
+                return [_bare(row) for row in part.collect().iter_rows(named=True)]
+            return [row for _, row in islice(_lines(self, self.starts[number]), self.size)]
 
 
 def read_input(path: Path, size: int, id: str | None = None) -> Input:
@@ -84,7 +88,7 @@ def read_input(path: Path, size: int, id: str | None = None) -> Input:
         raise SetupError(
             f"The input {str(path)!r} is no table; expected one of {', '.join(KINDS)}."
         )
-    try:
+    with _told(path):
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         columns = _columns(path, kind)
@@ -93,12 +97,24 @@ def read_input(path: Path, size: int, id: str | None = None) -> Input:
         wanted = id or ("id" if "id" in columns else columns[0])
         table = Input(path, kind, columns, wanted, size, sha256=sha256)
         return _looked_through(table)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         why = error.strerror or str(error).splitlines()[0]
         raise SetupError(f"The input {str(path)!r} cannot be read: {why}.") from error
-    except pl.exceptions.PolarsError as error:
-        why = str(error).splitlines()[0]
-        raise DataError(f"The input {str(path)!r} is no Parquet file: {why:.200}.") from error
+    except UNREADABLE as error:
+        raise DataError(
+            f"The input {str(path)!r} is no Parquet file: {first_line(error)}."
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what Polars says, or of what kind it is."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _columns(path: Path, kind: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import fcntl
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +24,7 @@ from typing import Any
 import polars as pl
 
 from merchgraph.runtime.batch_columns import cells, frame
+from merchgraph.runtime.batch_input import UNREADABLE, first_line
 from merchgraph.runtime.errors import DataError, SetupError
 from merchgraph.runtime.files import put
 
@@ -128,7 +129,7 @@ def _difference(name: str, before: Any, after: Any) -> tuple[str, Any, Any] | No
 def _read(file: Path) -> Manifest:
     try:
         found = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"The manifest {str(file)!r} cannot be read: {error}.") from error
     if not isinstance(found, dict):
         raise DataError(f"The manifest {str(file)!r} is no object; name another folder.")
@@ -173,11 +174,17 @@ class Shard:
 
     def _read(self, columns: list[str]) -> pl.DataFrame:
         try:
+            there = pl.read_parquet_schema(self.file)
+            if there != dict(self.columns):
+                raise DataError(
+                    f"The shard {str(self.file)!r} has other columns than this batch; delete it, and "
+                    "--resume makes it anew."
+                )
             found = pl.read_parquet(self.file, columns=columns)
-        except (OSError, pl.exceptions.PolarsError) as error:
+        except (OSError, *UNREADABLE) as error:
             raise DataError(
-                f"The shard {str(self.file)!r} cannot be read: {str(error).splitlines()[0]:.200}; "
-                "delete it, and --resume makes it anew."
+                f"The shard {str(self.file)!r} cannot be read: {first_line(error)}; delete it, and "
+                "--resume makes it anew."
             ) from error
         numbers = found["row"].to_list()
         if numbers != list(range(self.first, self.first + self.count)):
@@ -193,16 +200,36 @@ class Shard:
             data = self.journal.read_bytes()
         except FileNotFoundError:
             return
+        except OSError as error:
+            raise self.folder._unwritable(error) from error
         if not data.endswith(b"\n"):
             os.truncate(self.journal, data.rfind(b"\n") + 1)
         for line in data[: data.rfind(b"\n") + 1].splitlines():
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue  # torn by a power cut; its row is run again
-            good = isinstance(row, dict) and row.keys() == self.columns.keys()
-            if good and row["error"] is None:
+            if self._fits(row):
                 yield row["row"], line
+
+    def _fits(self, row: Any) -> bool:
+        """Whether it is a good row of this shard, and of its columns' types."""
+        if not isinstance(row, dict) or row.keys() != self.columns.keys():
+            return False
+        number = row["row"]
+        if type(number) is not int or not self.first <= number < self.first + self.count:
+            return False
+        try:
+            self._table([row])
+        except (ValueError, TypeError, AttributeError, OverflowError, *UNREADABLE):
+            return False
+        return row["error"] is None
+
+    def _table(self, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+        made = [
+            {name: cells(row[name], kind) for name, kind in self.columns.items()} for row in rows
+        ]
+        return frame(made, self.columns)
 
     @cached_property
     def _open(self) -> int:
@@ -229,11 +256,7 @@ class Shard:
             SetupError: the disk does not take it.
         """
         assert len(self.rows) == self.count, "a shard is finished when all of its rows are"
-        lines = (json.loads(self.rows[number]) for number in sorted(self.rows))
-        rows = [
-            {name: cells(row[name], kind) for name, kind in self.columns.items()} for row in lines
-        ]
-        table = frame(rows, self.columns)
+        table = self._table(json.loads(self.rows[number]) for number in sorted(self.rows))
         buffer = io.BytesIO()
         table.write_parquet(buffer)
         try:

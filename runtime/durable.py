@@ -25,7 +25,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
 from pydantic import BaseModel, TypeAdapter
 
-from merchgraph.runtime.durable_store import checkpointer
+from merchgraph.runtime.durable_store import checkpointer, reading
 from merchgraph.runtime.errors import MerchgraphError, SetupError
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
@@ -75,6 +75,7 @@ class Thread:
 
         Raises:
             SetupError: the thread holds a run of another graph, request or context.
+            DataError: what was kept is damaged.
             Waits: the run waits for an answer.
         """
         about = _about(graph, given, context)
@@ -83,7 +84,8 @@ class Thread:
         config: Any = {"configurable": {"thread_id": place}, "metadata": about}
         async with checkpointer(newest=True) as saver:
             kept = graph.copy(update={"checkpointer": saver.with_allowlist(allowed(graph))})
-            found = await kept.aget_state(config)
+            with reading():
+                found = await kept.aget_state(config)
             begun = found.created_at is not None
             if begun:
                 self._check(found.metadata or {}, about)
@@ -93,7 +95,9 @@ class Thread:
             if found.interrupts and self.answer is not UNANSWERED:
                 start = Command(resume=self.answer)
             state = await go(kept, start, config)
-            if waiting := (await kept.aget_state(config)).interrupts:
+            with reading():
+                waiting = (await kept.aget_state(config)).interrupts
+            if waiting:
                 raise Waits(self.name, [one.value for one in waiting])
         return state
 

@@ -7,8 +7,8 @@ msgpack); nothing is unpickled.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -61,17 +61,11 @@ class Packed(JsonPlusSerializer):
         Raises:
             DataError: the bytes are not those that were written.
         """
-        try:
+        with reading():
             kind, packed = data
             if kind.endswith(PACKED):
                 packed = zstandard.ZstdDecompressor().decompress(packed, MOST_BYTES)
             return super().loads_typed((kind.removesuffix(PACKED), packed))
-        except UNREADABLE as error:
-            why = str(error).splitlines() or [type(error).__name__]
-            raise DataError(
-                f"A state that was kept is damaged ({why[0]:.100}); name another thread, and the run "
-                "begins anew."
-            ) from error
 
 
 UNREADABLE = (
@@ -79,6 +73,27 @@ UNREADABLE = (
     NotImplementedError, RecursionError,
 )  # fmt: skip
 """What LangGraph raises at a row that it did not write."""
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """What is read in the block may be damaged.
+
+    Raises:
+        DataError: it is.
+    """
+    try:
+        yield
+    except UNREADABLE as error:
+        raise DataError(
+            f"A state that was kept is damaged ({_why(error):.100}); name another thread, and the run "
+            "begins anew."
+        ) from error
+
+
+def _why(error: Exception) -> str:
+    """The first line of what an error says, or of what kind it is."""
+    return str(redact(str(error) or type(error).__name__)).splitlines()[0]
 
 
 @asynccontextmanager
@@ -104,26 +119,32 @@ async def checkpointer(*, newest: bool = False) -> AsyncIterator[Saver]:
 @asynccontextmanager
 async def _sqlite(file: Path, newest: bool) -> AsyncIterator[Saver]:
     aio, client = _package("langgraph.checkpoint.sqlite.aio"), _package("aiosqlite")
+
+    class Checked(aio.AsyncSqliteSaver):  # type: ignore[misc, name-defined]
+        async def aget_tuple(self, config: Any) -> Any:
+            with reading():
+                return await super().aget_tuple(config)
+
     async with AsyncExitStack() as stack:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             connection = await stack.enter_async_context(client.connect(file, timeout=30))
-            saver: Saver = aio.AsyncSqliteSaver(connection, serde=Packed())
-            await saver.setup()  # type: ignore[attr-defined]
+            saver = Checked(connection, serde=Packed())
+            await saver.setup()
             if newest:
                 await connection.execute(KEEP_NEWEST)
                 await connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         except (OSError, sqlite3.Error) as error:
             raise SetupError(
-                f"The checkpoints {str(file)!r} cannot be opened: {error}; set MERCHGRAPH_CHECKPOINTS "
-                "to a file that can be made, or to postgresql://..."
+                f"The checkpoints {str(file)!r} cannot be opened: {_why(error)}; set "
+                "MERCHGRAPH_CHECKPOINTS to a file that can be made, or to postgresql://..."
             ) from error
         try:
             yield saver
         except sqlite3.Error as error:
             raise SetupError(
-                f"The checkpoints {str(file)!r} cannot be read or written: {error}; make room, or set "
-                "MERCHGRAPH_CHECKPOINTS to another file."
+                f"The checkpoints {str(file)!r} cannot be read or written: {_why(error)}; make room, "
+                "or set MERCHGRAPH_CHECKPOINTS to another file."
             ) from error
 
 
@@ -143,10 +164,9 @@ async def _postgres(url: str, newest: bool) -> AsyncIterator[Saver]:
             await saver.setup()
             yield saver
     except driver.Error as error:
-        why = str(redact(str(error))).splitlines()
         raise SetupError(
-            f"The database of MERCHGRAPH_CHECKPOINTS does not answer: {why[0] if why else 'closed'}; "
-            "start it, or correct its address."
+            f"The database of MERCHGRAPH_CHECKPOINTS does not answer: {_why(error)}; start it, or "
+            "correct its address."
         ) from error
 
 

@@ -65,13 +65,14 @@ class Reader:
         make: writes good files into a folder.
         file: the one that is spoilt.
         read: reads it, from the folder.
-        lines: checksummed lines, see `wild.other_line`.
+        kind: what its values are spoilt as, where that is not told by its name.
     """
 
     name: str
     file: str
     make: Make
     read: Read
+    kind: str = ""
 
 
 def text(file: str, content: str) -> Make:

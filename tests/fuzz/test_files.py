@@ -12,16 +12,28 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from merchgraph.runtime.errors import MerchgraphError, TapeError
+from tests.fuzz.kept import KEPT
 from tests.fuzz.readers import READERS, Reader
-from tests.fuzz.wild import of_csv, of_journal, of_json, of_parquet, of_trace, of_yaml, spoilt
+from tests.fuzz.wild import (
+    of_csv,
+    of_journal,
+    of_json,
+    of_lines,
+    of_parquet,
+    of_sqlite,
+    of_trace,
+    of_yaml,
+    spoilt,
+)
 
 EXAMPLES = int(os.environ.get("MERCHGRAPH_FUZZ", "25"))
 """Per reader and way of spoiling; `MERCHGRAPH_FUZZ=2000` looks long."""
 VALUES: dict[str, Callable[[bytes], st.SearchStrategy[bytes]]] = {
     ".yaml": of_yaml, ".json": of_json, ".csv": of_csv, ".jsonl": of_journal, ".parquet": of_parquet,
-    ".zst": of_trace,
+    ".zst": of_trace, ".ndjson": of_lines, ".sqlite": of_sqlite,
 }  # fmt: skip
-SOME = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+ALL = [*READERS, *KEPT]
+SOME = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 
 
 def read_spoilt(reader: Reader, data: bytes) -> None:
@@ -56,7 +68,8 @@ def good(reader: Reader) -> bytes:
     return data
 
 
-@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # of a failure
+@pytest.mark.parametrize("reader", ALL, ids=lambda reader: reader.name)
 def test_spoilt_bytes_are_read_or_refused(reader: Reader) -> None:
     @SOME
     @given(spoilt(good(reader)))
@@ -66,13 +79,18 @@ def test_spoilt_bytes_are_read_or_refused(reader: Reader) -> None:
     each()
 
 
-WITH_VALUES = [reader for reader in READERS if Path(reader.file).suffix in VALUES]
+def kind(reader: Reader) -> str:
+    return reader.kind or Path(reader.file).suffix
 
 
+WITH_VALUES = [reader for reader in ALL if kind(reader) in VALUES]
+
+
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # of a failure
 @pytest.mark.parametrize("reader", WITH_VALUES, ids=lambda reader: reader.name)
 def test_other_values_are_read_or_refused(reader: Reader) -> None:
     @SOME
-    @given(VALUES[Path(reader.file).suffix](good(reader)))
+    @given(VALUES[kind(reader)](good(reader)))
     def each(data: bytes) -> None:
         read_spoilt(reader, data)
 

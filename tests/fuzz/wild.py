@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import io
 import json
+import sqlite3
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import polars as pl
@@ -131,6 +133,14 @@ def _summed(tree: Any) -> bytes:
     return b"%08x %s\n" % (zlib.crc32(line), line)
 
 
+def of_lines(good: bytes) -> st.SearchStrategy[bytes]:
+    """The same JSON lines with other values."""
+    lines = [json.loads(line) for line in good.splitlines()]
+    return other(lines).map(
+        lambda trees: b"".join(as_json(tree) + b"\n" for tree in _listed(trees))
+    )
+
+
 def of_trace(good: bytes) -> st.SearchStrategy[bytes]:
     """The same groups with other values, each with its checksum."""
     groups = [
@@ -160,7 +170,8 @@ def of_parquet(draw: st.DrawFn, good: bytes) -> bytes:
     if how == "gone":
         frame = frame.drop(name)
     elif how == "renamed":
-        frame = frame.rename({name: draw(st.sampled_from(["", " ", "x", "row"]))})
+        others = [one for one in ("", " ", "x", "row") if one not in frame.columns]
+        frame = frame.rename({name: draw(st.sampled_from(others))})
     elif how == "empty":
         frame = frame.clear()
     elif how == "one value":
@@ -170,3 +181,32 @@ def of_parquet(draw: st.DrawFn, good: bytes) -> bytes:
     out = io.BytesIO()
     frame.write_parquet(out)
     return out.getvalue()
+
+
+SQL_CELLS = [None, 0, -1.5, 10**18, "", "x", "{}", "[]", "3", '{"a": 1}', "json", "msgpack", "pickle",
+             b"", b"\x80", b"\xc1", b"x" * 99, b"{}"]  # fmt: skip
+
+
+def of_sqlite(good: bytes) -> st.SearchStrategy[bytes]:
+    """The same database with a column that holds something else, has another name or is gone."""
+
+    @st.composite
+    def changed(draw: st.DrawFn) -> bytes:
+        with closing(sqlite3.connect(":memory:")) as base:
+            base.deserialize(good[:18] + b"\1\1" + good[20:])  # in memory there is no log beside it
+            names = base.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            table = draw(st.sampled_from([name for (name,) in names]))
+            columns = base.execute(f"PRAGMA table_info({table})").fetchall()
+            column = draw(st.sampled_from([row[1] for row in columns]))
+            how = draw(st.sampled_from(["value", "value", "value", "renamed", "empty", "gone"]))
+            if how == "value":
+                value = draw(st.sampled_from(SQL_CELLS))
+                base.execute(f"UPDATE OR IGNORE {table} SET {column} = ?", (value,))
+            elif how == "renamed":
+                base.execute(f"ALTER TABLE {table} RENAME COLUMN {column} TO other")
+            else:
+                base.execute(f"{'DELETE FROM' if how == 'empty' else 'DROP TABLE'} {table}")
+            base.commit()
+            return base.serialize()
+
+    return changed()
