@@ -4,15 +4,16 @@
     console.print(report.terminal()); report.markdown(); report.model_dump_json()
 
 Everything is learned from the log before the cut, hyperparameters by a cut four weeks earlier
-(`--before 2017-10-30 --days 28`). Cases, metrics and what they cannot say: `gmvo_cases.py`; systems:
-`gmvo_systems.py`. Intervals draw households, 9,999 times; a trained system is the mean of its seeds, case
-by case.
+(`--before 2017-10-30 --days 28`); how long graph networks learn is chosen there in each run
+(`gmvo_lengths.py`). Cases, metrics and what they cannot say: `gmvo_cases.py`; systems: `gmvo_systems.py`.
+Intervals draw households, 9,999 times; a trained system is the mean of its seeds, case by case.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from merchgraph.evals.baselines.gmvo import RANKERS, Ranker, priced, with_prior
 from merchgraph.evals.report import Report
 from merchgraph.evals.suites.gmvo_cases import Cases, Columns
+from merchgraph.evals.suites.gmvo_lengths import Earlier, Length, choose, earlier, table
 from merchgraph.evals.suites.gmvo_systems import Trained, Trainer, frontier, trained
 from merchgraph.evals.suites.gmvo_tables import Judged, report
 from merchgraph.runtime.errors import SetupError
@@ -62,6 +64,8 @@ class Prepared(NamedTuple):
     cases: Cases
     trainer: Trainer
     before: datetime
+    earlier: Callable[[], Earlier]
+    """The weeks before the cut, on which epochs are chosen."""
 
 
 def run(params: Params | None = None, *, telling: Telling | None = None) -> Report:
@@ -69,23 +73,27 @@ def run(params: Params | None = None, *, telling: Telling | None = None) -> Repo
 
     Args:
         params: None is `Params()`.
-        telling: begins a stage, "windows" or "training", and gives what is told of its progress.
+        telling: begins a stage, "windows", "epochs" or "training", and gives what is told of it.
 
     Raises:
         SetupError: an unknown shop or system, a cut that leaves nothing, or a missing package.
     """
     params = params or Params()
-    chosen = _chosen(params)
+    systems = _chosen(params)
     begin = telling or (lambda stage: lambda done, total: None)
-    ready = prepare(shop(params.data), params, begin("windows"), train=bool(chosen))
+    ready = prepare(shop(params.data), params, begin("windows"), train=bool(systems))
     cases = ready.cases
     names = _names(params.systems, [*RANKERS])
     judged = [_ranked(name, ranker, cases) for name, ranker in RANKERS.items() if name in names]
+    lengths = _lengths(ready, systems, params.config.seed, begin("epochs"))
+    found = {length.system.name: length.system for length in lengths}
+    chosen = [found.get(system.name, system) for system in systems]
     losses = frontier(params.config) if params.losses and params.systems == "all" else []
     made = _trained(ready, [*chosen, *losses], params, begin("training"))
     rest = [made[system.name] for system in losses] + (_by_hand(cases) if losses else [])
     main = judged + [made[system.name] for system in chosen]
-    return report(params.model_dump(mode="json"), cases, main, rest, ready.before)
+    told = report(params.model_dump(mode="json"), cases, main, rest, ready.before)
+    return told.model_copy(update={"tables": [*told.tables, table(lengths)]}) if lengths else told
 
 
 def prepare(store: Shop, params: Params, tell: Progress, *, train: bool = True) -> Prepared:
@@ -114,7 +122,8 @@ def prepare(store: Shop, params: Params, tell: Progress, *, train: bool = True) 
         return made
 
     data = f"{store.name} {store.fingerprint} {before} {len(now.pairs)}"
-    return Prepared(cases, Trainer(data, windows, now), before)
+    sooner = partial(earlier, told, params.config, data)
+    return Prepared(cases, Trainer(data, windows, now), before, sooner)
 
 
 def _cut(store: Shop, days: int) -> datetime:
@@ -124,6 +133,20 @@ def _cut(store: Shop, days: int) -> datetime:
         raise SetupError(f"The log of {store.name} has no times to cut at.")
     midnight = datetime(last.year, last.month, last.day) + timedelta(days=1)
     return midnight - timedelta(days=days)
+
+
+def _lengths(
+    ready: Prepared, systems: Sequence[Trained], seed: int, tell: Progress
+) -> list[Length]:
+    """Systems of the graph alone, which learn slowly, each with the epochs that suit it."""
+    slow = [system for system in systems if system.config.parts == "graph"]
+    if not slow:
+        return []
+    before, found = ready.earlier(), list[Length]()
+    for system in slow:
+        found.append(choose(system, before, seed))
+        tell(len(found), len(slow))
+    return found
 
 
 def _trained(

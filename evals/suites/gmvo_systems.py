@@ -28,7 +28,8 @@ from merchgraph.tools.gmvo.windows import Window
 VERSION = "1"  # raise it when the same config trains another model
 LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 GRAPH_ONLY = {"parts": "graph", "value": 0.0, "epochs": 20, "rate": 1e-2, "decay": 0.01}
-"""A graph without signals starts from nothing and learns longer; chosen on the validation weeks."""
+"""A graph without signals starts from nothing and learns longer; its epochs are only where the suite
+begins to look (`gmvo_lengths.py`)."""
 Kind = Literal["baseline", "ablation", "method"]
 Scored = NDArray[np.float32]
 

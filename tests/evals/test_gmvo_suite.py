@@ -15,6 +15,7 @@ from merchgraph.evals.baselines.gmvo_graphs import KINDS
 from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.report import Report
 from merchgraph.evals.suites import gmvo as suite
+from merchgraph.evals.suites import gmvo_lengths as lengths
 from merchgraph.evals.suites import gmvo_systems as systems
 from merchgraph.evals.suites.gmvo_cases import METRICS
 from merchgraph.evals.suites.gmvo_figure import figure, svg
@@ -29,7 +30,11 @@ from tests.tools.gmvo.toy import toy_shop
 @pytest.fixture(scope="module", autouse=True)
 def cached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A cache that the tests of this file share, so that each system is trained once."""
-    with use_settings(cache=tmp_path_factory.mktemp("cache")):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        use_settings(cache=tmp_path_factory.mktemp("cache")),
+    ):
+        patch.setattr(lengths, "EPOCHS", (1, 2))
         yield
 
 
@@ -80,6 +85,12 @@ def test_the_frontier_has_a_point_per_loss_and_lambda(report: Report) -> None:
     )
     (seeds,) = (table for table in report.tables if table.title == SEEDS)
     assert {"gmvo 0.5", "signals only"} < {row[0] for row in seeds.rows}
+
+
+def test_only_systems_of_the_graph_alone_get_their_epochs_from_validation(report: Report) -> None:
+    (table,) = (table for table in report.tables if table.title == lengths.TITLE)
+    assert [row[0] for row in table.rows] == [*KINDS, "graph only", "graph, no co-purchase"]
+    assert {str(row[1]) for row in table.rows} <= {"1", "2"}
 
 
 def test_the_figure_draws_each_path(report: Report) -> None:
