@@ -11,7 +11,8 @@ weigh     a probability for each candidate (beside predict: it reads no explanat
 The paper publishes neither prompts nor candidates; those are our design, and the docstrings say where.
 A picture goes to the model as a real vision message. Whether the model sees is probed before the first
 one: a model that refuses pictures is refused here, and the result says of one that takes them and cannot
-tell colours apart that it does not see. An answer that cannot be used costs its own part only.
+tell colours apart that it does not see. An answer that does not come, or cannot be used, costs its own
+part only; a run in which nobody answers is no run.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from merchgraph.graphs.behavior_lens_state import (
     result,
 )
 from merchgraph.graphs.front import Watch, asked, run_graph
-from merchgraph.runtime.errors import MerchgraphError, ModelReplyError, SetupError
+from merchgraph.runtime.errors import MerchgraphError, SetupError
 from merchgraph.runtime.loop import run_sync
 from merchgraph.runtime.node import RECURSION_LIMIT, RunError, add_node
 from merchgraph.runtime.playing import on_tape
@@ -126,18 +127,11 @@ def _named(state: State) -> dict[str, str]:
 
 
 def _no_prediction(state: State, error: MerchgraphError, context: Context) -> dict[str, Any]:
-    return {"prediction": None} | _answered(error)
+    return {"prediction": None}
 
 
 def _no_odds(state: State, error: MerchgraphError, context: Context) -> dict[str, Any]:
-    return {"odds": {}} | _answered(error)
-
-
-def _answered(error: MerchgraphError) -> dict[str, Any]:
-    """Nothing; a run in which nobody answers is no run, and its cause is not the history's."""
-    if not isinstance(error, ModelReplyError):
-        raise SetupError(str(error))
-    return {}
+    return {"odds": {}}
 
 
 def build() -> StateGraph[State, Context, Request, State]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from merchgraph.agents.behavior_reasoner import MOST_CANDIDATES, Prediction
 from merchgraph.runtime.chat import ChatModel
 from merchgraph.runtime.endpoint import Sight
-from merchgraph.runtime.errors import SetupError
+from merchgraph.runtime.errors import ModelReplyError, SetupError
 from merchgraph.runtime.ledger import Call, Usage, usage_by
 from merchgraph.runtime.models import DEFAULT_MODEL, chat_model
 from merchgraph.runtime.node import RunError
@@ -160,7 +160,12 @@ class Result(BaseModel):
 
 
 def result(state: Mapping[str, Any], context: Context | None = None) -> Result:
-    """What a finished run's state says, for people."""
+    """What a finished run's state says, for people.
+
+    Raises:
+        SetupError: a server that answered nobody; its cause is not the history's.
+    """
+    _check_answered(state)
     prediction: Prediction | None = state.get("prediction")
     by_agent = usage_by(state["calls"], "agent")
     predicting = by_agent.get("predict", Usage())
@@ -179,6 +184,20 @@ def result(state: Mapping[str, Any], context: Context | None = None) -> Result:
         usage=Usage.of(state["calls"]),
         usage_by_agent=by_agent,
     )
+
+
+def _check_answered(state: Mapping[str, Any]) -> None:
+    lost = {
+        one.node: one.message for one in state["errors"] if one.kind != ModelReplyError.__name__
+    }
+    if (
+        not state.get("prediction")
+        and not state.get("odds")
+        and {"predict", "weigh"} <= lost.keys()
+    ):
+        error = SetupError(lost["predict"])
+        error.calls = state["calls"]
+        raise error
 
 
 def _tokens(shown: Rendering, calls: Sequence[Call]) -> Tokens:

@@ -86,11 +86,19 @@ def test_odds_that_cannot_be_used_cost_the_odds_alone() -> None:
 
 
 @pytest.mark.parametrize("error", [EndpointError("The server is gone."), BudgetError("Used up.")])
+def test_a_server_that_answers_nobody_ends_the_run(error: Exception) -> None:
+    with pytest.raises(SetupError, match=str(error)) as caught:
+        run(script=replies(predict=Always(error), weigh=Always(error)))
+    assert all(call.failed for call in caught.value.calls)
+
+
 @pytest.mark.parametrize("agent", ["predict", "weigh"])
-def test_a_server_that_answers_nobody_ends_the_run(error: Exception, agent: str) -> None:
-    changed: Any = {agent: Always(error)}
-    with pytest.raises(SetupError, match=str(error)):
-        run(script=replies(**changed))
+def test_a_server_that_is_lost_between_two_answers_costs_one_of_them(agent: str) -> None:
+    changed: Any = {agent: Always(EndpointError("The server is gone."))}
+    found = run(script=replies(**changed))
+    assert [(one.node, one.kind) for one in found.errors] == [(agent, "EndpointError")]
+    assert (found.prediction is None) == (agent == "predict")
+    assert (found.odds == {}) == (agent == "weigh")
 
 
 def test_the_picture_s_tokens_are_counted_by_a_call_without_it() -> None:
