@@ -3,9 +3,9 @@
     python -m tests.live.prefix --users 100 > table.md
 
 needs MERCHGRAPH_LIVE_VLLM, MERCHGRAPH_LIVE_MODEL (`make test-live` has both) and the shop. ARAG runs
-over shoppers of The Complete Journey, 20 candidates each. Then prompts of that run are sent twice more, one
-token to be written each, to servers that have just been started: the first ones in their order, and as
-many of all of them in no order.
+over shoppers of The Complete Journey, 20 candidates each. Then prompts of that run are sent twice more,
+one token to be written each, to servers that have just been started: the first ones in their order, and
+as many of all of them in no order.
 """
 
 from __future__ import annotations
