@@ -106,7 +106,7 @@ KEPT: Mapping[str, Kept] = {
     "fairness": Kept(fair, use_fair),
     "reactions": Kept(detector, use_detector),
 }
-WHATEVER = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+WHATEVER = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 
 
 @st.composite

@@ -34,7 +34,7 @@ CHUNKS = [
     {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "x", "choices": [
         {"index": 0, "delta": {"role": "assistant", "content": "good"}, "finish_reason": "stop"}]},
 ]  # fmt: skip
-MANY = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 CHOICE = ("choices", 0)
 
 
@@ -133,7 +133,7 @@ PIECES = ["Mon, ", "01 ", "Jan ", "2024 ", "9999 ", "00:00:00 ", "25:61:00 ", "G
           "inf", "1e999", "-5", "+99999999999999", " ", "1_0"]  # fmt: skip
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @example("01 Jan 01 00:00:00 +99999999999999")
 @given(st.one_of(st.lists(st.sampled_from(PIECES), max_size=8).map("".join), st.text(max_size=20)))
 def test_a_wait_of_any_text_is_seconds_or_none(value: str) -> None:
