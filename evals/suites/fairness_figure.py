@@ -16,7 +16,7 @@ FAMILIES = {
 """First words of systems, and their colours."""
 GREY = "#7f8a99"
 WIDTH, HEIGHT = 560, 360
-FARTHEST = 12.0
+FARTHEST = 14.0
 """Percent of GMV at which the figure ends; what costs more is left out, as its axis says."""
 NEAR = 0.15
 """Percent of GMV between two labels of a line."""
