@@ -37,8 +37,9 @@ def at_import(path: Path) -> set[str]:
 TENSORS = {
     "tools/gmvo/model.py", "tools/gmvo/fit.py", "tools/complement/kernel.py", "tools/fairness/loop.py",
     "tools/fairness/learn.py", "tools/fairness/bound.py", "evals/baselines/gmvo_graphs.py",
-    "evals/baselines/fairness.py", "evals/suites/fairness.py", "evals/suites/fairness_ground.py",
-    "evals/suites/fairness_learned.py", "evals/suites/fairness_measures.py",
+    "evals/baselines/fairness.py", "evals/baselines/fairness_deal.py", "evals/suites/fairness.py",
+    "evals/suites/fairness_ground.py", "evals/suites/fairness_learned.py",
+    "evals/suites/fairness_measures.py", "evals/suites/fairness_rivals.py",
     "evals/suites/fairness_tables.py", "tools/grace/answer.py", "tools/grace/beam.py",
     "tools/grace/fast.py", "tools/grace/fit.py", "tools/grace/jsa.py", "tools/grace/layers.py",
     "tools/grace/model.py", "tools/tmf/graph.py", "tools/tmf/items.py", "tools/tmf/learn.py",

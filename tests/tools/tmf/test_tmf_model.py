@@ -180,7 +180,7 @@ def test_half_precision_says_nearly_the_same_and_keeps_weights_whole(llm: Path) 
         network = lesson.network.eval()
         packed = lesson.prompts.pack(lesson.questions[:2], every=True)
         likely = network.likelihoods(packed, facts(lesson))
-        likely.sum().backward()
+        likely.sum().backward()  # type: ignore[no-untyped-call]
         assert {weight.dtype for weight in network.own().values()} == {torch.float32}
         assert all(weight.grad is not None for weight in network.llm.lora().values())
         assert isinstance(network.answer(lesson.prompts, lesson.questions[0], None), str)
