@@ -19,13 +19,13 @@ from typing import Annotated, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from merchgraph.evals.baselines.gmvo import RANKERS, Ranker, priced, with_prior
+from merchgraph.evals.named import named
 from merchgraph.evals.report import Report
 from merchgraph.evals.suites.gmvo_cases import Cases, Columns
 from merchgraph.evals.suites.gmvo_lengths import Earlier, Length, choose, earlier, table
 from merchgraph.evals.suites.gmvo_systems import Trained, Trainer, frontier, trained
 from merchgraph.evals.suites.gmvo_tables import Judged, report
 from merchgraph.runtime.errors import SetupError
-from merchgraph.tools.data.checks import quoted
 from merchgraph.tools.data.shops import shop
 from merchgraph.tools.data.tables import Shop, local
 from merchgraph.tools.gmvo.config import Config
@@ -186,19 +186,8 @@ def _names(asked: str, known: list[str]) -> list[str]:
     Raises:
         SetupError: a name that is not known, or none.
     """
-    if asked == "all":
-        return known
-    if asked == "baselines":
-        return [*RANKERS]
-    names = [name.strip() for name in asked.split(",") if name.strip()]
     every = [*RANKERS, *(system.name for system in trained(Config()))]
-    wrong = [name for name in names if name not in every]
-    if wrong or not names:
-        raise SetupError(
-            f"There is no system {wrong[0] if wrong else asked!r}; there are all, baselines, "
-            f"{quoted(every, most=len(every))}."
-        )
-    return names
+    return named(asked, {"all": known, "baselines": [*RANKERS]}, every)
 
 
 def _by_hand(cases: Cases) -> list[Judged]:

@@ -19,12 +19,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from merchgraph.evals.baselines.cornac_nets import Effort
 from merchgraph.evals.baselines.grace import RANKERS
 from merchgraph.evals.baselines.sequential import KINDS
+from merchgraph.evals.named import named
 from merchgraph.evals.report import Report
 from merchgraph.evals.suites.grace_cases import Cases
 from merchgraph.evals.suites.grace_systems import METHOD, Answers, Compared, systems
 from merchgraph.evals.suites.grace_tables import Judged, report
 from merchgraph.runtime.errors import SetupError
-from merchgraph.tools.data.checks import quoted
 from merchgraph.tools.data.shops import shop
 from merchgraph.tools.data.splits import split_at
 from merchgraph.tools.data.tables import Shop, local
@@ -127,18 +127,6 @@ def _chosen(params: Params) -> list[Compared]:
         SetupError: a name that is not known, or none.
     """
     every = systems(params.config)
-    groups = {
-        "all": tuple(system.name for system in every),
-        "main": MAIN,
-        "baselines": tuple(RANKERS),
-    }
-    asked = params.systems
-    names = groups.get(asked) or tuple(part.strip() for part in asked.split(",") if part.strip())
-    known = groups["all"]
-    wrong = [name for name in names if name not in known]
-    if wrong or not names:
-        raise SetupError(
-            f"There is no system {wrong[0] if wrong else asked!r}; there are main, all, baselines, "
-            f"{quoted(known, most=len(known))}."
-        )
+    known = tuple(system.name for system in every)
+    names = named(params.systems, {"main": MAIN, "all": known, "baselines": tuple(RANKERS)}, known)
     return [system for system in every if system.name in names]

@@ -24,11 +24,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from merchgraph.evals.baselines.tmf import RANKERS
+from merchgraph.evals.named import named
 from merchgraph.evals.report import Report
 from merchgraph.evals.suites.tmf_systems import Trained, Trainer, systems
 from merchgraph.evals.suites.tmf_tables import Judged, Values, hits, report, valid
 from merchgraph.runtime.errors import SetupError
-from merchgraph.tools.data.checks import quoted
 from merchgraph.tools.data.shops import shop
 from merchgraph.tools.data.tables import Shop, local
 from merchgraph.tools.tmf.config import Config
@@ -186,16 +186,7 @@ def _names(params: Params) -> list[str]:
     plain = (*RANKERS, SASREC)
     known = [*plain, *(one.name for one in systems(params.config))]
     groups = {"all": known, "main": [*RANKERS, *MAIN], "baselines": [*plain]}
-    if params.systems in groups:
-        return groups[params.systems]
-    names = [name.strip() for name in params.systems.split(",") if name.strip()]
-    wrong = [name for name in names if name not in known]
-    if wrong or not names:
-        raise SetupError(
-            f"There is no system {wrong[0] if wrong else params.systems!r}; there are "
-            f"{', '.join(groups)}, {quoted(known, most=len(known))}."
-        )
-    return names
+    return named(params.systems, groups, known)
 
 
 def _ordered(every: Sequence[Trained]) -> list[Trained]:

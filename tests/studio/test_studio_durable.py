@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +12,18 @@ from langgraph_sdk import get_client
 
 from merchgraph.cli import studio
 from merchgraph.runtime.settings import use_settings
-from tests.studio.conftest import Server, free_port, wait_for
+from tests.studio.conftest import Server, launched
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 
 
 @contextmanager
 def serving(folder: Path, checkpoints: Path) -> Iterator[Server]:
-    running = Server(f"http://127.0.0.1:{(port := free_port())}", folder / "server.log")
     with use_settings(checkpoints=str(checkpoints)):
-        command = studio.command(folder, port)
-    env = studio.environment() | {"MERCHGRAPH_CHECKPOINTS": str(checkpoints)}
-    with running.log_file.open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            wait_for(running, process)
-            yield running
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        config = studio.config()
+    env = {"MERCHGRAPH_CHECKPOINTS": str(checkpoints)}
+    with launched(folder, config=config, env=env) as running:
+        yield running
 
 
 async def test_a_thread_is_there_after_the_server_was_killed(tmp_path: Path) -> None:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
@@ -29,7 +25,7 @@ from tests.chaos.faults import Chaos, ChaosServer
 from tests.graphs.lens_shopper import ASKED
 from tests.graphs.voice_exchange import turn
 from tests.runtime.faulty_server import slow
-from tests.studio.conftest import Server, free_port, wait_for
+from tests.studio.conftest import Server, launched
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 REPLY_S = 0.05
@@ -106,24 +102,11 @@ def result(ended: Ended, number: int) -> BaseModel:
 @contextmanager
 def serving(folder: Path, url: str) -> Iterator[Server]:
     """The server of `merchgraph studio`, with one more graph."""
-    running = Server(f"http://127.0.0.1:{(port := free_port())}", folder / "server.log")
-    command = studio.command(folder, port)
     config: Any = studio.config()
     config["graphs"]["blocks"] = {"path": str(folder / "blocks.py") + ":graph"}
     (folder / "blocks.py").write_text(BLOCKS)
-    (folder / "langgraph.json").write_text(json.dumps(config))
-    with running.log_file.open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, env=studio.environment() | {"MERCHGRAPH_VLLM_BASE_URL": url},
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-        try:
-            wait_for(running, process)
-            yield running
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    with launched(folder, config=config, env={"MERCHGRAPH_VLLM_BASE_URL": url}) as running:
+        yield running
 
 
 def most_open(log: str) -> int:
