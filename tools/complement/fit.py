@@ -77,7 +77,7 @@ class Passes:
         first, last = (config.rate * (1 - n / config.epochs) for n in (epoch, epoch + 1))
         items, tokens, told = self._chances
         return self._kernel.Plan(
-            config.history, config.meets, config.negatives, config.pooling == "max",
+            config.history, config.meets, config.negatives, config.pooling == "max" or None,
             float(first), float(last), items, tokens, told,
         )  # fmt: skip
 

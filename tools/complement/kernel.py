@@ -63,7 +63,8 @@ class Plan(NamedTuple):
         history: k.
         meets: how often an item's tokens are met for each place that it has.
         negatives: per positive.
-        largest: use the maximum of the history in place of the mean.
+        largest: True to use the maximum of the history; None for the mean. Two types, so that the
+            loop is compiled for the one that is asked.
         first, last: rate at the beginning and at the end of the pass.
         items, tokens, user_tokens: chances of negatives.
     """
@@ -71,7 +72,7 @@ class Plan(NamedTuple):
     history: int
     meets: int
     negatives: int
-    largest: bool
+    largest: bool | None
     first: float
     last: float
     items: Chances
@@ -83,7 +84,16 @@ def _compiled(function: Any) -> Any:
     return numba.njit(nogil=True, fastmath=True, cache=True, error_model="numpy")(function)
 
 
-@_compiled
+def _inlined(function: Any) -> Any:
+    """Compiled into the loop that calls it; with rows by number, no view of one is made.
+
+    Calls and views count references, which took two thirds of the time of a pass.
+    """
+    inlined = numba.njit(nogil=True, fastmath=True, error_model="numpy", inline="always")
+    return inlined(function)
+
+
+@_inlined
 def _next(state: Any) -> Any:
     """Marsaglia's xorshift (2003, doi:10.18637/jss.v008.i14), 64 bits."""
     state ^= state << np.uint64(13)
@@ -92,80 +102,97 @@ def _next(state: Any) -> Any:
     return state
 
 
-@_compiled
+@_inlined
 def _below(state: Any, n: Any) -> Any:
     """An even number below n < 2^31 from the high bits."""
     return np.int64(((state >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
 
 
-@_compiled
+@_inlined
 def _draw(state: Any, chances: Any) -> Any:
     place = _below(state, chances.keep.size)
     chance = np.float32(state & np.uint64(0xFFFFFF)) * _SCALE
     return place if chance < chances.keep[place] else np.int64(chances.other[place])
 
 
-@_compiled
-def _negatives(state: Any, chances: Any, positive: Any, found: Any) -> Any:
-    """Fill `found`; one that equals the positive is drawn again, unless there is no other."""
-    for n in range(found.size):
+@_inlined
+def negatives(state: Any, chances: Any, drawn: Any) -> Any:
+    """Fill drawn[1:]; one that equals drawn[0] is drawn again, unless there is no other."""
+    for n in range(1, drawn.size):
         state = _next(state)
-        found[n] = _draw(state, chances)
-        while found[n] == positive and chances.keep.size > 1:
+        drawn[n] = _draw(state, chances)
+        while drawn[n] == drawn[0] and chances.keep.size > 1:
             state = _next(state)
-            found[n] = _draw(state, chances)
+            drawn[n] = _draw(state, chances)
     return state
 
 
-@_compiled
-def _dot(a: Any, b: Any) -> Any:
+@_inlined
+def _dot(a: Any, i: Any, b: Any, j: Any) -> Any:
+    """Row i of a times row j of b, which is as wide or wider."""
     total = a.dtype.type(0)
-    for d in range(a.size):
-        total += a[d] * b[d]
+    for d in range(a.shape[1]):
+        total += a[i, d] * b[j, d]
     return total
 
 
-@_compiled
-def _add(to: Any, times: Any, what: Any) -> Any:
-    for d in range(to.size):
-        to[d] += times * what[d]
+@_inlined
+def _add(to: Any, i: Any, times: Any, what: Any, j: Any) -> Any:
+    for d in range(to.shape[1]):
+        to[i, d] += times * what[j, d]
 
 
-@_compiled
+@_inlined
+def _exchange(step: Any, a: Any, i: Any, b: Any, j: Any, room: Any, r: Any) -> Any:
+    """Row i of a moves by step times row j of b, row r of room by step times what a was."""
+    for d in range(a.shape[1]):
+        was = a[i, d]
+        room[r, d] += step * was
+        a[i, d] = was + step * b[j, d]
+
+
+@_inlined
 def _missing(score: Any, label: Any) -> Any:
     """label - sigmoid(score): minus the slope of the Bernoulli loss (eq. 3)."""
     return label - 1 / (1 + np.exp(-score))
 
 
-@_compiled
-def _pool(item_in: Any, near: Any, largest: Any, pooled: Any) -> Any:
-    """pooled: (P,) — mean (eq. 6) or maximum of the item-in vectors of `near`."""
-    pooled[:] = item_in[near[0]]
+@_inlined
+def _pool(item_in: Any, near: Any, largest: Any, room: Any) -> Any:
+    """room[0]: mean (eq. 6) or maximum of the item-in vectors of `near`."""
+    for d in range(item_in.shape[1]):
+        room[0, d] = item_in[near[0], d]
     for n in range(1, near.size):
-        row = item_in[near[n]]
-        for d in range(pooled.size):
-            pooled[d] = max(pooled[d], row[d]) if largest else pooled[d] + row[d]
-    if not largest and near.size > 1:
-        pooled *= pooled.dtype.type(1 / near.size)
+        row = near[n]  # read once: for all the compiler knows, room may overlap with near
+        if largest is None:
+            for d in range(item_in.shape[1]):
+                room[0, d] += item_in[row, d]
+        else:
+            for d in range(item_in.shape[1]):
+                room[0, d] = max(room[0, d], item_in[row, d])
+    if largest is None:
+        share = item_in.dtype.type(1 / near.size)
+        for d in range(item_in.shape[1]):
+            room[0, d] *= share
 
 
-@_compiled
-def _spread(item_in: Any, near: Any, largest: Any, pooled: Any, slope: Any) -> Any:
-    """Add the pooled vector's step to those that it was made of: 1/k each, or to the greatest."""
-    if largest:
-        for d in range(slope.size):
+@_inlined
+def _spread(item_in: Any, near: Any, largest: Any, room: Any) -> Any:
+    """Add room[1], the pooled vector's step, to those that it was made of: 1/k, or to the greatest."""
+    if largest is None:
+        share = item_in.dtype.type(1 / near.size)
+        for n in range(near.size):
+            _add(item_in, near[n], share, room, 1)
+    else:
+        for d in range(item_in.shape[1]):
             best = near[0]
             for n in range(1, near.size):
                 if item_in[near[n], d] > item_in[best, d]:
                     best = near[n]
-            item_in[best, d] += slope[d]
-        return
-    share = slope.dtype.type(1 / near.size)
-    for n in range(near.size):
-        _add(item_in[near[n]], share, slope)
+            item_in[best, d] += room[1, d]
 
 
-@_compiled
+@_inlined
 def next_item(
     tables: Any, near: Any, user: Any, drawn: Any, rate: Any, largest: Any, room: Any
 ) -> Any:
@@ -178,76 +205,44 @@ def next_item(
         drawn: (1 + negatives,) items.
         rate: of this step.
         largest: as in `Plan`.
-        room: (3, max(P, Q)) of the tables' type, overwritten.
+        room: (3, max(P, Q)) of the tables' type, overwritten: pooled history, its step, the user's.
     """
     kind = tables.item_in.dtype.type
-    width, user_width = tables.item_in.shape[1], tables.user.shape[1]
-    pooled, slope, taste = room[0, :width], room[1, :width], room[2, :user_width]
-    _pool(tables.item_in, near, largest, pooled)
-    slope[:] = 0
-    taste[:] = 0
+    _pool(tables.item_in, near, largest, room)
+    for d in range(room.shape[1]):
+        room[1, d] = room[2, d] = 0
     for n in range(drawn.size):
-        out = tables.item_out[drawn[n]]
-        score = _dot(out, pooled)
+        score = _dot(tables.item_out, drawn[n], room, 0)
         if user >= 0:
-            score += _dot(tables.item_for_user[drawn[n]], tables.user[user])
+            score += _dot(tables.item_for_user, drawn[n], tables.user, user)
         step = kind(rate * _missing(score, kind(n == 0)))
-        _add(slope, step, out)
-        _add(out, step, pooled)
+        _exchange(step, tables.item_out, drawn[n], room, 0, room, 1)
         if user >= 0:
-            own = tables.item_for_user[drawn[n]]
-            _add(taste, step, own)
-            _add(own, step, tables.user[user])
-    _spread(tables.item_in, near, largest, pooled, slope)
+            _exchange(step, tables.item_for_user, drawn[n], tables.user, user, room, 2)
+    _spread(tables.item_in, near, largest, room)
     if user >= 0:
-        _add(tables.user[user], kind(1), taste)
+        _add(tables.user, user, kind(1), room, 2)
 
 
-@_compiled
-def tell(vector: Any, words: Any, drawn: Any, rate: Any, slope: Any) -> Any:
+@_inlined
+def tell(vectors: Any, row: Any, words: Any, drawn: Any, rate: Any, room: Any) -> Any:
     """One step on "carries this token, or not" (eq. 4 and 5): drawn[0] does, the others do not.
 
     Args:
-        vector: (P,) of the item or (Q,) of the user, changed in place.
+        vectors: (I, P) of items or (N, Q) of users; its row `row` is changed in place.
+        row: the item or the user.
         words: (W, P) or (X, Q) of the tokens, changed in place.
         drawn: (1 + negatives,) tokens.
         rate: of this step.
-        slope: as long as vector, overwritten.
+        room: (1 or more, P or Q or more) of the tables' type; its first row is overwritten.
     """
-    kind = vector.dtype.type
-    slope[:] = 0
+    kind = vectors.dtype.type
+    for d in range(vectors.shape[1]):
+        room[0, d] = 0
     for n in range(drawn.size):
-        word = words[drawn[n]]
-        step = kind(rate * _missing(_dot(word, vector), kind(n == 0)))
-        _add(slope, step, word)
-        _add(word, step, vector)
-    _add(vector, kind(1), slope)
-
-
-@_compiled
-def _context(
-    tables: Any, baskets: Any, item: Any, plan: Any, rate: Any, state: Any, room: Any
-) -> Any:
-    drawn = np.empty(1 + plan.negatives, dtype=np.int64)
-    for at in range(baskets.token_ends[item], baskets.token_ends[item + 1]):
-        drawn[0] = baskets.tokens[at]
-        state = _negatives(state, plan.tokens, drawn[0], drawn[1:])
-        vector = tables.item_in[item]
-        tell(vector, tables.token, drawn, rate, room[0, : vector.size])
-    return state
-
-
-@_compiled
-def _user_context(
-    tables: Any, baskets: Any, user: Any, plan: Any, rate: Any, state: Any, room: Any
-) -> Any:
-    drawn = np.empty(1 + plan.negatives, dtype=np.int64)
-    for at in range(baskets.user_token_ends[user], baskets.user_token_ends[user + 1]):
-        drawn[0] = baskets.user_tokens[at]
-        state = _negatives(state, plan.user_tokens, drawn[0], drawn[1:])
-        vector = tables.user[user]
-        tell(vector, tables.user_token, drawn, rate, room[0, : vector.size])
-    return state
+        step = kind(rate * _missing(_dot(words, drawn[n], vectors, row), kind(n == 0)))
+        _exchange(step, words, drawn[n], vectors, row, room, 0)
+    _add(vectors, row, kind(1), room, 0)
 
 
 @_compiled
@@ -284,12 +279,19 @@ def run(tables: Any, baskets: Any, order: Any, plan: Any, seed: Any) -> Any:
             items[t], items[other] = items[other], items[t]
         for t in range(1, items.size):
             drawn[0] = items[t]
-            state = _negatives(state, plan.items, drawn[0], drawn[1:])
+            state = negatives(state, plan.items, drawn)
             near = items[max(0, t - plan.history) : t]
             next_item(tables, near, user, drawn, rate, plan.largest, room)
+            item = items[t - 1]
             for _ in range(min(plan.meets, plan.history, items.size - t)):
-                state = _context(tables, baskets, items[t - 1], plan, rate, state, room)
+                for at in range(baskets.token_ends[item], baskets.token_ends[item + 1]):
+                    drawn[0] = baskets.tokens[at]
+                    state = negatives(state, plan.tokens, drawn)
+                    tell(tables.item_in, item, tables.token, drawn, rate, room)
             if user >= 0:
-                state = _user_context(tables, baskets, user, plan, rate, state, room)
+                for at in range(baskets.user_token_ends[user], baskets.user_token_ends[user + 1]):
+                    drawn[0] = baskets.user_tokens[at]
+                    state = negatives(state, plan.user_tokens, drawn)
+                    tell(tables.user, user, tables.user_token, drawn, rate, room)
         seen += max(0, items.size - 1)
     return seen
