@@ -76,10 +76,12 @@ ADDED: dict[str, tuple[ToolName, ...]] = {
     "tools + complement": ("complement",),
     "tools + similar": ("gmvo",),
     "tools + both": ("complement", "gmvo"),
+    "tools + grace": ("grace",),
     "tools + tmf": ("tmf",),
 }
-ON_REQUEST = {"tools + tmf"}
-"""Not in the group "tools": a language model reads each slate of two weeks, which takes an hour."""
+ON_REQUEST = {"tools + grace", "tools + tmf"}
+"""Not in the group "tools": the models take a quarter of an hour each to learn, and where a language
+model reads each slate of two weeks, that takes an hour more."""
 FULL = "ARAG + tools"
 FACTS = {"calibrate": True, "evidence": True}
 PLANS: dict[str, Plan] = {

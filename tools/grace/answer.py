@@ -2,10 +2,11 @@
 
     pairs = listed(model, batch, Ask(width=10))      # per shopper, by behaviour and item
     anyhow(pairs[0])                                 # by item
+    told(model, batch, torch.tensor([[3, 7]]))       # of these items, exactly
 
 Beams are the decoder's own; the most likely copies are told by the decoder, too, so that both get the
 sum of both ways to name an item. Of the other own items only the way through the copy path counts, which
-is a bound from below.
+is a bound from below. What is asked about by name is told whole.
 """
 
 from __future__ import annotations
@@ -70,6 +71,20 @@ def anyhow(answers: list[Answer]) -> list[Answer]:
         top = max(before, one.score)
         sums[one.item] = top + math.log(math.exp(before - top) + math.exp(one.score - top))
     return [Answer(item, ANY, score) for item, score in _best(sums.items())]
+
+
+@torch.no_grad()
+def told(model: Grace, batch: Batch, items: Tensor) -> Tensor:
+    """(B, S) log probability that each of the items (B, S) comes next, by any behaviour."""
+    model.eval()
+    read, kinds = model.read(batch), model.predicted
+    item = items.repeat_interleave(kinds, dim=1)
+    done = torch.arange(kinds, device=item.device).repeat(items.shape[1]).expand_as(item)
+    score = model.told_paths(read, item, done)
+    if model.config.copies:
+        own = torch.from_numpy(batch.own).to(item.device)
+        score = _merged(Found(item, done, score), own, model.copies(read, batch)).score
+    return score.view(*items.shape, kinds).logsumexp(2)
 
 
 def _weighed(model: Grace, read: Read, batch: Batch, ask: Ask) -> list[list[list[Answer]]]:

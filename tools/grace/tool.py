@@ -4,10 +4,11 @@
     generator.next_items([Journey(["milk", "jam"]), Journey(["tea"])], k=10).items
     generator.next_items(journeys, behaviour="discount")      # given what it is bought by
     generator.recommend([past], k=10)                         # for shoppers told by items alone
+    generator.slate(past, ["milk", "tea"])                    # one log probability each
 
-A score is a log probability. The search finds the best of the catalogue, and so the most likely of a
-shopper's own items; all others are put below them by popularity. A past without visits is cut into
-journeys of the usual size. Sizes: C items of the catalogue, U pasts.
+A score is a log probability; of a slate it is exact. The search finds the best of the catalogue, and so
+the most likely of a shopper's own items; all others are put below them by popularity. A past without
+visits is cut into journeys of the usual size. Sizes: C items of the catalogue, U pasts.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from merchgraph.tools.data.tables import Events, Items
 from merchgraph.tools.grace.config import Config
 from merchgraph.tools.grace.data import History, Journey, past
 from merchgraph.tools.grace.learn import Learned, learn, prepare
-from merchgraph.tools.grace.samples import collate
+from merchgraph.tools.grace.samples import Batch, collate
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
@@ -136,11 +137,29 @@ class Generator(Recommender):
         share = np.zeros(len(self.items))
         share[goods.column] = (1 + goods.counts) / (2 + goods.counts.max())
         for row, one in zip(table, pasts, strict=True):
-            found = self._found(past(goods, self._visits(one)), WIDE, None)
+            found = self._found(self._told(one), WIDE, None)
             least = min((answer.score for answer in found), default=0.0)
             row[:] = least - BELOW + share
             row[goods.column[[answer.item for answer in found]]] = [a.score for a in found]
         return table
+
+    def slate(self, past: Past, items: Sequence[str]) -> list[float]:
+        """Log probabilities that these items come next; of one that cannot be told, the least."""
+        if self._learned is None or not items:
+            return [0.0] * len(items)
+        import torch
+
+        from merchgraph.tools.grace.answer import told
+
+        goods = self._learned.goods
+        code = {item: n for n, item in enumerate(goods.items)}
+        known = [item for item in items if item in code]
+        if not known:
+            return [0.0] * len(items)
+        asked = torch.tensor([[code[item] for item in known]])
+        found = told(self._learned.model, self._batch(self._told(past)), asked)[0].tolist()
+        of = dict(zip(known, found, strict=True))
+        return [of.get(item, min(found)) for item in items]
 
     def as_tool(self) -> BaseTool:
         """A LangChain tool: visits in, what comes next out, best first."""
@@ -160,16 +179,19 @@ class Generator(Recommender):
     def _found(self, told: History, width: int, behaviour: int | None) -> list[Answer]:
         from merchgraph.tools.grace.answer import Ask, anyhow, listed
 
-        learned = self._model()
-        # one at a time and in one order: the same question has the same answer, to the bit
-        batch = collate([told], learned.goods, self.config, np.random.default_rng(0))
-        return anyhow(listed(learned.model, batch, Ask(width, behaviour))[0])
+        return anyhow(listed(self._model().model, self._batch(told), Ask(width, behaviour))[0])
 
-    def _visits(self, one: Past) -> list[Journey]:
-        size = max(1, round(self._model().goods.size))
+    def _batch(self, told: History) -> Batch:
+        """One at a time and in one order: the same question has the same answer, to the bit."""
+        return collate([told], self._model().goods, self.config, np.random.default_rng(0))
+
+    def _told(self, one: Past) -> History:
+        """A past without visits, cut into some of the usual size."""
+        goods = self._model().goods
+        size = max(1, round(goods.size))
         starts = range(0, len(one.long_term), size)
         visits = [Journey(one.long_term[start : start + size]) for start in starts]
-        return [*visits, *([Journey(one.session)] if one.session else [])]
+        return past(goods, [*visits, *([Journey(one.session)] if one.session else [])])
 
     def _model(self) -> Learned:
         if self._learned is None:

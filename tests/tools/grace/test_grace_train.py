@@ -22,7 +22,7 @@ from merchgraph.tools.grace.data import Journey
 from merchgraph.tools.grace.tool import Generator
 from merchgraph.tools.grace.train import train
 from tests.conftest import Checks
-from tests.tools.grace.grace_toy import QUICK, START, TEAS, changed, events, items, toy_shop
+from tests.tools.grace.grace_toy import QUICK, START, TEAS, changed, events, ids, items, toy_shop
 
 
 class Stop(Exception):
@@ -130,6 +130,22 @@ def test_what_is_loaded_answers_as_what_was_trained(trained: tuple[Generator, Pa
     assert loaded.next_items(visits(3)) == model.next_items(visits(3))
     past = Past(["tea 3", "milk 1", "gone"], ["tea 4"])
     assert loaded.recommend([past], 5) == model.recommend([past], 5)
+
+
+@pytest.mark.parametrize("past", [Past(["tea 3", "milk 1", "gone"], ["tea 4"]), Past()])
+def test_a_slate_of_all_items_has_all_of_the_probability(
+    trained: tuple[Generator, Path], past: Past
+) -> None:
+    model = trained[0]
+    slate = dict(zip(ids(), model.slate(past, ids()), strict=True))
+    assert np.exp([*slate.values()]).sum() == pytest.approx(1, abs=1e-4)
+    found = model.recommend([past], 3, exclude_seen=False)[0]
+    np.testing.assert_allclose([slate[item] for item in found.items], found.scores, atol=1e-4)
+    least = min(slate["tea 5"], slate["milk 1"])
+    some = model.slate(past, ["gone", "tea 5", "milk 1"])
+    assert some == pytest.approx([least, slate["tea 5"], slate["milk 1"]], abs=1e-4)
+    assert model.slate(past, []) == []
+    assert model.slate(past, ["gone"]) == [0.0]
 
 
 def test_the_card_tells_data_paths_figures_limits_and_source(
