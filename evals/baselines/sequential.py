@@ -24,15 +24,13 @@ def sequential(kind: Kind, cases: Cases, effort: Effort, seed: int) -> Ints:
     Raises:
         SetupError: Cornac is not installed.
     """
-    model, code = fitted(kind, _rows(cases.log, effort.latest, seed), effort, seed)
-    column = np.array(list(code), dtype=np.int64)
+    net = fitted(kind, _rows(cases.log, effort.latest, seed), effort, seed)
+    column = np.array(sorted(net.code, key=net.code.__getitem__), dtype=np.int64)
     found = []
     for case in range(len(cases)):
         told = cases.history(case)
-        latest = told.item[-effort.history :].tolist()
-        past = [code[item] for item in latest if item in code]
         scores = np.full(len(cases.log.goods.items), -np.inf)
-        scores[column] = np.asarray(model.score(0, past))[: len(column)]
+        scores[column] = net.scores(told.item.tolist())
         found.append(both(scores, told))
     return np.stack(found, axis=1)
 

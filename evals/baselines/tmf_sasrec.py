@@ -25,13 +25,12 @@ def sasrec(past: Log, asked: Sequence[Question], effort: Effort, seed: int) -> N
     Raises:
         SetupError: Cornac is not installed.
     """
-    model, code = fitted("SASRec", rows(past, effort.latest, seed), effort, seed)
+    net = fitted("SASRec", rows(past, effort.latest, seed), effort, seed)
     found = []
     for question in asked:
-        latest = [code[item] for item in question.trail.items.tolist() if item in code]
-        scores = np.asarray(model.score(0, latest[-effort.history :]), np.float32)
+        scores = net.scores(question.trail.items.tolist())
+        slate = [net.code.get(item) for item in question.slate.tolist()]
         least = float(scores.min())
-        slate = [code.get(item) for item in question.slate.tolist()]
         found.append([least if place is None else float(scores[place]) for place in slate])
     return np.array(found, dtype=np.float32)
 
