@@ -14,12 +14,13 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
+from merchgraph.runtime import batch_input
 from merchgraph.runtime.errors import DataError
 
 ROW = "__row__"
 TIME = pl.Datetime("us")
-UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
-"""What Polars raises over a file; over some damaged Parquet it panics, which is no Exception."""
+UNREADABLE = (*batch_input.UNREADABLE, OSError)
+"""What is raised over a file that cannot be read as a table."""
 _SUGGESTED_FROM_AT_MOST = 50_000  # difflib compares with every candidate: a second at this size
 
 
