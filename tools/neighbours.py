@@ -1,20 +1,19 @@
 """What was bought together, counted: each item's nearest ones by the cosine of their baskets.
 
 A basket of n items weighs 1/n, as in `tools/copurchase.py`; here only the nearest are kept, as two
-rectangles that a file holds and a query sums in microseconds. Sizes: I items, K kept, B baskets.
+rectangles that a file holds and a query sums in microseconds. Sizes: I items, K kept, B baskets, R rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from merchgraph.runtime.errors import SetupError
-from merchgraph.tools.complement.data import Log
 
+Codes = NDArray[np.int32] | NDArray[np.int64]
 KEPT = 500
 """Neighbours of an item, 50 MB for the 12,367 of The Complete Journey; farther ones count 0."""
 AT_ONCE = 1_024
@@ -31,21 +30,37 @@ class Near(NamedTuple):
     items: NDArray[np.int32]
     cosines: NDArray[np.float32]
 
-    def sums(self, session: Sequence[int]) -> NDArray[np.float64]:
-        """(I,) float64 — the sum of cosines with the distinct items of a session."""
-        rows = np.unique(np.asarray(session, dtype=np.int64))
+    def sums(self, items: ArrayLike, weights: ArrayLike = 1.0) -> NDArray[np.float64]:
+        """(I,) float64 — the sum of cosines with the distinct ones of some items.
+
+        Args:
+            items: (n,) codes.
+            weights: (n,) of each, or one of all; of an item that stands twice the first counts.
+        """
+        asked = np.asarray(items, dtype=np.int64)
+        rows, first = np.unique(asked, return_index=True)
+        weight = np.broadcast_to(np.asarray(weights, dtype=np.float32), asked.shape)[first]
         found = np.bincount(
-            self.items[rows].ravel(), self.cosines[rows].ravel(), minlength=len(self.items)
+            self.items[rows].ravel(),
+            (self.cosines[rows] * weight[:, None]).ravel(),
+            minlength=len(self.items),
         )
         return found.astype(np.float64)
 
 
-def nearest(log: Log, kept: int = KEPT) -> Near:
+def nearest(rows: Codes, ends: Codes, count: int, kept: int = KEPT) -> Near:
     """Count the pairs of all baskets.
+
+    Args:
+        rows: (R,) codes below count; basket b holds rows[ends[b]:ends[b + 1]]; one that stands
+            there twice counts twice.
+        ends: (B + 1,).
+        count: I.
+        kept: K, at most.
 
     Not cut from the matrix of `CoPurchase`, whose values are the same on the same baskets: that one holds
     every pair at once, at the 12,367 items of The Complete Journey 15.8 M of them (1.5 s and 508 MB at
-    the most, here 1.0 s and 417 MB), and its baskets have all items of the catalogue, a log's the kept.
+    the most, here 1.0 s and 417 MB), and its baskets have all items of the catalogue, these the kept.
 
     Raises:
         SetupError: SciPy is not installed.
@@ -57,11 +72,11 @@ def nearest(log: Log, kept: int = KEPT) -> Near:
             "Co-purchase counts need the package scipy, which is not installed: "
             "pip install 'merchgraph[local]'."
         ) from error
-    count, sizes = len(log.items), np.diff(log.ends)
+    sizes = np.diff(ends)
     weights = np.repeat(1 / np.sqrt(np.maximum(sizes, 1)), sizes)
-    lengths = np.sqrt(np.bincount(log.rows, weights**2, minlength=count))
-    values = (weights / np.maximum(lengths, 1e-12)[log.rows]).astype(np.float32)
-    baskets = csr_array((values, log.rows, log.ends), shape=(len(sizes), count))
+    lengths = np.sqrt(np.bincount(rows, weights**2, minlength=count))
+    values = (weights / np.maximum(lengths, 1e-12)[rows]).astype(np.float32)
+    baskets = csr_array((values, rows, ends), shape=(len(sizes), count))
     by_item = baskets.T.tocsr()
     width = min(kept, count)
     found = Near(np.zeros((count, width), np.int32), np.zeros((count, width), np.float32))

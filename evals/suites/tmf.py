@@ -168,12 +168,12 @@ def _trained(ready: Prepared, system: Trained, params: Params, tell: Progress) -
         found = ready.trainer.opinions(system, seed, lambda done, total, what: tell(done, total))
         plain.append(hits([*found.likely], ready.asked))
         fused.append(hits([*found.fused], ready.asked))
-        both.append(hits([*(found.likely + found.fused)], ready.asked))
+        both.append(hits([*found.both], ready.asked))
         share = share or valid(found.answers, ready.asked, ready.seen.kept)
     judged = [Judged(system.name, system.about, system.kind, plain, share)]
     if system.name == "tmf":
         judged.append(Judged(FUSION, "its fusion, no language model", "ablation", fused))
-        judged.append(Judged(SUM, "both added: what the tool ranks by", "method", both))
+        judged.append(Judged(SUM, "both, as the tool weighs them", "method", both))
     return judged
 
 

@@ -33,14 +33,14 @@ from merchgraph.tools.tmf.graph import Relations
 from merchgraph.tools.tmf.items import Known
 from merchgraph.tools.tmf.lesson import View, knowledge, lesson_with, model_of
 
-VERSION = "1"  # raise it when the same config trains another model
+VERSION = "2"  # raise it when the same config trains another model
 KEEP = 10
 """Questions after which opinions are kept."""
 WARM_FIELDS = ("llm", "least", "weeks", "history", "slate", "positives", "words", "rank", "alpha",
                "dropout", "warm_steps", "batch", "rate", "precision", "seed", "device")  # fmt: skip
 """What the warm-up depends on."""
 EFFORT = Effort(epochs=3)
-FUSION_FIELDS = ("fusion", "amsa", "cma", "width", "heads", "graph_width", "graph_layers",
+FUSION_FIELDS = ("fusion", "amsa", "cma", "wide", "width", "heads", "graph_width", "graph_layers",
                  "graph_steps", "likeness", "fuse_steps", "align_steps", "fusion_rate")  # fmt: skip
 """What a system without vectors does not depend on."""
 USUAL = Config().model_dump()
@@ -69,11 +69,18 @@ class Opinions(NamedTuple):
         likely: (Q, C) float32 — mean log-likelihoods.
         fused: (Q, C) float32 — scores of the fusion, 0 without one.
         answers: (G,) what the model wrote by itself on the first questions.
+        trust: what a likelihood counts beside a score.
     """
 
     likely: NDArray[np.float32]
     fused: NDArray[np.float32]
     answers: tuple[str, ...]
+    trust: float = 1.0
+
+    @property
+    def both(self) -> NDArray[np.float32]:
+        """(Q, C) float32 — what the tool ranks by."""
+        return self.trust * self.likely + self.fused
 
 
 def systems(base: Config) -> list[Trained]:
@@ -99,6 +106,8 @@ def systems(base: Config) -> list[Trained]:
                 changed(amsa="none")),
         Trained("tmf with AMSA by item", "self-attention within an item only", "ablation",
                 changed(amsa="item")),
+        Trained("tmf without wide", "counts reach the score through the layers alone", "ablation",
+                changed(wide=False)),
         Trained("tmf without CMA", "no cross-modality attention", "ablation", changed(cma=False)),
         Trained("tmf without warm-up", "vectors from the first step", "ablation",
                 changed(warm_steps=0)),
@@ -210,7 +219,8 @@ class Trainer:
             progress(number + 1, len(self.asked), "asking")
             if (number + 1) % KEEP == 0:
                 _write(part, Opinions(np.stack(likely), np.stack(fused), tuple(answers)))
-        return Opinions(np.stack(likely), np.stack(fused), tuple(answers))
+        trust = float(model.network.trust)
+        return Opinions(np.stack(likely), np.stack(fused), tuple(answers), trust)
 
 
 def _empty(asked: Sequence[Question]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -228,7 +238,7 @@ def _read(file: Path, questions: int | None = None) -> Opinions | None:
         return None
     kept = _arrays(file)
     answers = tuple(json.loads(str(kept.pop("answers"))))
-    found = Opinions(**kept, answers=answers)
+    found = Opinions(**kept | {"trust": float(kept["trust"])}, answers=answers)
     return found if questions in (None, len(found.likely)) else None
 
 

@@ -26,9 +26,9 @@ from merchgraph.tools.complement.data import Log, Tokens
 from merchgraph.tools.complement.fit import Passes
 from merchgraph.tools.complement.learned import Learned
 from merchgraph.tools.complement.model import Model
-from merchgraph.tools.complement.neighbours import nearest
 from merchgraph.tools.complement.tool import Complement
 from merchgraph.tools.contract import Past
+from merchgraph.tools.neighbours import nearest
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(3_000)]
 
@@ -98,7 +98,7 @@ def test_a_query_on_the_full_catalogue(benchmark: BenchmarkFixture) -> None:
     log = synthetic(900_000, items=CATALOGUE)
     learned = Learned(
         PLAIN, log.items, log.users, (), np.zeros(0, np.int64), log.counts,
-        Model.fresh(log, PLAIN), nearest(log), PRIOR,
+        Model.fresh(log, PLAIN), nearest(log.rows, log.ends, len(log.items)), PRIOR,
     )  # fmt: skip
     tool = Complement.knowing(learned)
     rng = np.random.default_rng(0)

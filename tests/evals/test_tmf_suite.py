@@ -76,7 +76,7 @@ def test_every_system_has_a_row_with_both_slates(report: Report, llm: Path) -> N
     trained = [one.name for one in systems(params(llm).config)]
     more = {"SASRec", "fusion alone", "tmf + fusion score"}
     assert set(trained) | more == set(names[len(RANKERS) :])
-    assert len(trained) == 12
+    assert len(trained) == 13
     for row in report.rows:
         assert set(row.metrics) == set(METRICS)
         assert all(0 <= one.mean <= 1 for one in row.metrics.values())

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from merchgraph.tools.complement.data import Log
 from merchgraph.tools.complement.holdout import Case
 from merchgraph.tools.complement.model import Model
-from merchgraph.tools.complement.neighbours import Near, nearest
+from merchgraph.tools.neighbours import Near, nearest
 
 Doubles = NDArray[np.float64]
 SIGNALS = ("basket", "cosine", "cosine sum", "own", "own share", "popularity")
@@ -54,7 +54,11 @@ class Signals:
         Raises:
             SetupError: SciPy is not installed.
         """
-        return cls(model, nearest(log), np.log1p(log.counts.astype(np.float64)))
+        return cls(
+            model,
+            nearest(log.rows, log.ends, len(log.items)),
+            np.log1p(log.counts.astype(np.float64)),
+        )
 
     def of(self, case: Case) -> Doubles:
         """(S, I) float64, finite; 0 where the case says nothing."""

@@ -20,9 +20,9 @@ from merchgraph.tools.complement.config import Config
 from merchgraph.tools.complement.data import Log, read
 from merchgraph.tools.complement.holdout import Case, Placed, cases, placed
 from merchgraph.tools.complement.model import Model, Sums
-from merchgraph.tools.complement.neighbours import Near, nearest
 from merchgraph.tools.data.splits import split_at
 from merchgraph.tools.data.tables import Events, Items
+from merchgraph.tools.neighbours import Near, nearest
 
 MOST = 3_000
 """Baskets of the last days that are looked at. The card's figures are of half of them, under weights of
@@ -240,5 +240,5 @@ def _learned(log: Log, config: Config, where: Where) -> Learned:
     counts = np.bincount(log.tokens.of, minlength=len(log.tokens.names))
     return Learned(
         config, log.items, log.users, log.tokens.names, counts.astype(np.int64), log.counts,
-        where.model, nearest(log), where.weights,
+        where.model, nearest(log.rows, log.ends, len(log.items)), where.weights,
     )  # fmt: skip

@@ -5,7 +5,7 @@
     told(model, batch, torch.tensor([[3, 7]]))       # of these items, exactly
 
 Beams are the decoder's own; the most likely copies are told by the decoder, too, so that both get the
-sum of both ways to name an item. Of the other own items only the way through the copy path counts, which
+sum of both ways to name an item. Of the other candidates only the way through the copy path counts, which
 is a bound from below. What is asked about by name is told whole.
 """
 
@@ -15,10 +15,14 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from merchgraph.tools.grace.beam import Found, search
+from merchgraph.tools.grace.candidates import FEATURES
+from merchgraph.tools.grace.data import Floats
 from merchgraph.tools.grace.model import Copies, Grace, Read
 from merchgraph.tools.grace.samples import Batch
 
@@ -32,10 +36,12 @@ class Ask(NamedTuple):
     Attributes:
         width: beams of each behaviour, and copies that the decoder tells, too.
         behaviour: the only one; None is all of them.
+        fresh: whether what the shopper has had is left out.
     """
 
     width: int = 10
     behaviour: int | None = None
+    fresh: bool = False
 
 
 class Answer(NamedTuple):
@@ -56,11 +62,17 @@ class Answer(NamedTuple):
 def listed(model: Grace, batch: Batch, ask: Ask) -> list[list[Answer]]:
     """What comes next for each shopper, behaviour and item together, best first.
 
-    Items that are off the beams and that the shopper never had are left out.
+    Items that are off the beams and no candidates are left out.
     """
     model.eval()
     ways = _weighed(model, model.read(batch), batch, ask)
-    return [_once([way[row] for way in ways]) for row in range(len(batch.item))]
+    found = [_once([way[row] for way in ways]) for row in range(len(batch.item))]
+    if not ask.fresh:
+        return found
+    own = np.where(_had(batch.features), batch.candidates, ANY)
+    return [
+        [one for one in row if one.item not in had] for row, had in zip(found, own, strict=True)
+    ]
 
 
 def anyhow(answers: list[Answer]) -> list[Answer]:
@@ -82,9 +94,14 @@ def told(model: Grace, batch: Batch, items: Tensor) -> Tensor:
     done = torch.arange(kinds, device=item.device).repeat(items.shape[1]).expand_as(item)
     score = model.told_paths(read, item, done)
     if model.config.copies:
-        own = torch.from_numpy(batch.own).to(item.device)
-        score = _merged(Found(item, done, score), own, model.copies(read, batch)).score
+        copied = torch.from_numpy(batch.candidates).to(item.device)
+        score = _merged(Found(item, done, score), copied, model.copies(read, batch)).score
     return score.view(*items.shape, kinds).logsumexp(2)
+
+
+def _had(features: Floats) -> NDArray[np.bool_]:
+    """(..., M) which of the candidates the shopper has had."""
+    return np.asarray(features[..., FEATURES.index("had")] > 0, np.bool_)
 
 
 def _weighed(model: Grace, read: Read, batch: Batch, ask: Ask) -> list[list[list[Answer]]]:
@@ -92,40 +109,44 @@ def _weighed(model: Grace, read: Read, batch: Batch, ask: Ask) -> list[list[list
     beams = search(model, read, ask.width, ask.behaviour)
     if not model.config.copies:
         return [_answers(beams)]
-    copies, own = model.copies(read, batch), torch.from_numpy(batch.own).to(read.states.device)
+    copies, device = model.copies(read, batch), read.states.device
+    copied = torch.from_numpy(batch.candidates).to(device)
     shares = copies.gate[:, None, None] + copies.share
+    if ask.fresh:
+        had = torch.from_numpy(_had(batch.features)).to(device)
+        shares = shares.masked_fill(had[..., None], NOTHING)
     if ask.behaviour is not None:
         shares = shares[..., ask.behaviour : ask.behaviour + 1]
-    merged = _merged(beams, own, copies)
+    merged = _merged(beams, copied, copies)
     flat = shares.flatten(1)
     score, place = flat.topk(min(ask.width * shares.shape[2], flat.shape[1]), dim=1)
-    item = own.gather(1, place // shares.shape[2])
+    item = copied.gather(1, place // shares.shape[2])
     done = (
         place % shares.shape[2] if ask.behaviour is None else torch.full_like(place, ask.behaviour)
     )
     told = model.told_paths(read, item.clamp(min=0), done)
     both = torch.logaddexp(score, copies.rest[:, None] + told)
-    both = both.masked_fill(item < 0, NOTHING)
-    rest = _rest(own, shares, place, ask.behaviour)
+    both = both.masked_fill((item < 0) | (score == NOTHING), NOTHING)
+    rest = _rest(copied, shares, place, ask.behaviour)
     return [_answers(one) for one in (Found(item, done, both), merged, rest)]
 
 
-def _merged(beams: Found, own: Tensor, copies: Copies) -> Found:
+def _merged(beams: Found, copied: Tensor, copies: Copies) -> Found:
     """Beams with the share that the copy path gives them."""
-    same = beams.item[:, :, None] == own[:, None, :]
+    same = beams.item[:, :, None] == copied[:, None, :]
     mine, place = same.any(2), same.int().argmax(2)
-    rows = torch.arange(len(own), device=own.device)[:, None]
+    rows = torch.arange(len(copied), device=copied.device)[:, None]
     share = copies.gate[:, None] + copies.share[rows, place, beams.behaviour]
     share = share.masked_fill(~mine, NOTHING)
     return beams._replace(score=torch.logaddexp(share, copies.rest[:, None] + beams.score))
 
 
-def _rest(own: Tensor, shares: Tensor, taken: Tensor, behaviour: int | None) -> Found:
-    """Own items that the decoder was not asked about."""
+def _rest(copied: Tensor, shares: Tensor, taken: Tensor, behaviour: int | None) -> Found:
+    """Candidates that the decoder was not asked about."""
     flat = shares.flatten(1).scatter(1, taken, NOTHING)
     behaviours = shares.shape[2]
-    item = own.repeat_interleave(behaviours, dim=1)
-    done = torch.arange(flat.shape[1], device=own.device) % behaviours
+    item = copied.repeat_interleave(behaviours, dim=1)
+    done = torch.arange(flat.shape[1], device=copied.device) % behaviours
     done = done if behaviour is None else torch.full_like(done, behaviour)
     return Found(item, done.expand_as(item), flat.masked_fill(item < 0, NOTHING))
 

@@ -54,6 +54,9 @@ class Config(BaseModel):
     copies: Annotated[bool, Field(description="A path that copies what the shopper has had.")] = (
         True
     )
+    near: Annotated[
+        int, Field(ge=0, le=1024, description="Neighbours of those that can be copied, too.")
+    ] = 256
     trie: Annotated[bool, Field(description="Only paths of items can be told.")] = True
     prior: Annotated[
         bool, Field(description="Tokens start at their share in the log (needs the trie).")

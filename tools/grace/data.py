@@ -1,7 +1,7 @@
 """From a log to journeys: who did what, in which order of visits, and samples to learn from.
 
     log = read(items, events, config)
-    log.history(user, before=journey)          # the latest interactions, and all the own items
+    log.before(journey)                        # what its user did until then
 
 Behaviours: where a log says what a purchase was paid with (`coupon`, `discounted`), they are "regular",
 "discount" and "coupon"; else they are the log's own ("view", "cart", "purchase"). A behaviour of less
@@ -10,13 +10,14 @@ than a share of `scarce` is a token of histories and is never predicted.
 A journey is a session, cut where nothing happens for `gap_minutes`, of at most 64 interactions. What
 happens at one time has no order, so interactions are shuffled inside a journey each time they are read.
 
-Sizes: I kept items, R interactions, J journeys, U users, n interactions of a history, M own items.
+Sizes: I kept items, R interactions, J journeys, U users, n interactions of a history.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -26,20 +27,15 @@ from numpy.typing import NDArray
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.data.tables import Events, Items
 from merchgraph.tools.grace.config import Config
+from merchgraph.tools.neighbours import Near, nearest
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 LONGEST = 64
 """Interactions of a journey."""
-OWN = 256
-"""M, own items that can be copied: the most frequent, the latest first among equals."""
 PAID = ("regular", "discount", "coupon")
-RECENT, LATELY = 5, 20
-"""Journeys that count as the latest ones."""
-FEATURES = (
-    "count", "count of 5", "count of 20", "journeys ago", "share of journeys", "due", "in the last",
-    "popularity", "bought again", "journeys",
-)  # fmt: skip
+NEAR = 500
+"""Neighbours of an item that are kept: those most often in the same journey."""
 
 
 class Journey(NamedTuple):
@@ -62,16 +58,18 @@ class History(NamedTuple):
     journey: Ints
 
 
-class Own(NamedTuple):
-    """The items that a shopper has had.
+class Later(NamedTuple):
+    """What one shopper did from a journey on.
 
     Attributes:
-        item: (M,) codes.
-        features: (M, F) float32; see `FEATURES`.
+        item: (R,) codes.
+        journey: (R,) 0, 1, 2 ... rising.
+        lengths: (I,) Euclidean lengths of the items' columns that cosines are made of.
     """
 
     item: Ints
-    features: Floats
+    journey: Ints
+    lengths: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +85,7 @@ class Goods:
         behaviours: names, most frequent first.
         predicted: how many of them, from the first, are targets.
         size: interactions of a journey, the mean.
+        near: the neighbours of each item.
     """
 
     items: tuple[str, ...]
@@ -97,33 +96,7 @@ class Goods:
     behaviours: tuple[str, ...]
     predicted: int
     size: float
-
-    def own(self, told: History) -> Own:
-        """The distinct items of a history, at most `OWN`."""
-        if not len(told.item):
-            return Own(np.zeros(0, np.int64), np.zeros((0, len(FEATURES)), np.float32))
-        items, place, count = np.unique(told.item, return_inverse=True, return_counts=True)
-        ago = told.journey[-1] - told.journey
-        latest, first = np.full(len(items), ago[0] + 1), np.zeros(len(items), np.int64)
-        np.minimum.at(latest, place, ago)
-        np.maximum.at(first, place, ago)
-        total = ago[0] + 1
-        gap = (first + 1) / count
-        columns = [
-            np.log1p(count),
-            np.log1p(np.bincount(place[ago < RECENT], minlength=len(items))),
-            np.log1p(np.bincount(place[ago < LATELY], minlength=len(items))),
-            np.log1p(latest) / 2,
-            count / total,
-            np.log((latest + 1) / gap) / 2,
-            latest == 0,
-            np.log1p(self.counts[items]) / 5,
-            2 * self.again[items],
-            np.full(len(items), np.log1p(total) / 3),
-        ]
-        features = np.stack(columns, axis=1).astype(np.float32)
-        kept = np.lexsort((latest, -count))[:OWN]
-        return Own(items[kept], features[kept])
+    near: Near
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +126,19 @@ class Log:
         number = np.repeat(np.arange(journey - first), sizes)
         return History(self.item[begin:end], self.behaviour[begin:end], number)
 
+    def later(self, journey: int) -> Later:
+        """What the user of a journey did from it on."""
+        last = np.searchsorted(self.user, self.user[journey], side="right")
+        rows = slice(self.starts[journey], self.starts[last])
+        sizes = np.diff(self.starts[journey : last + 1])
+        return Later(self.item[rows], np.repeat(np.arange(last - journey), sizes), self.lengths)
+
+    @cached_property
+    def lengths(self) -> NDArray[np.float64]:
+        """(I,) see `Later`."""
+        sizes = np.diff(self.starts)
+        return np.sqrt(np.bincount(self.item, np.repeat(1 / sizes, sizes), len(self.goods.items)))
+
     def targets(self, journey: int) -> tuple[Ints, Ints]:
         """Items and behaviours of a journey, without behaviours that are not predicted."""
         rows = slice(self.starts[journey], self.starts[journey + 1])
@@ -172,7 +158,7 @@ def read(items: Items, events: Events, config: Config) -> Log:
     """The journeys of a log; items of fewer than `least` events are left out.
 
     Raises:
-        SetupError: no item has that many.
+        SetupError: SciPy is not installed.
     """
     frame = told(events.frame)
     counts = frame.group_by("item").len("count").filter(pl.col("count") >= config.least)
@@ -198,6 +184,7 @@ def read(items: Items, events: Events, config: Config) -> Log:
         behaviours=names,
         predicted=predicted,
         size=float(np.diff(starts).mean()) if len(starts) > 1 else 1.0,
+        near=nearest(codes, starts, len(kept), NEAR),
     )
     first = np.searchsorted(heads, heads)
     return Log(goods, codes, done.astype(np.int64), starts.astype(np.int64), heads, first)

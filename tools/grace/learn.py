@@ -21,6 +21,7 @@ from merchgraph.tools.data.tables import Events, Items
 from merchgraph.tools.grace.config import Config
 from merchgraph.tools.grace.data import Goods, Log, read
 from merchgraph.tools.grace.paths import Paths
+from merchgraph.tools.neighbours import Near
 
 if TYPE_CHECKING:
     from merchgraph.tools.grace.model import Grace
@@ -56,6 +57,8 @@ class Learned:
             "counts": goods.counts,
             "again": goods.again,
             "usual": goods.usual,
+            "near": goods.near.items,
+            "cosines": goods.near.cosines,
             "numbers": np.array([goods.predicted, goods.size]),
         }
 
@@ -75,6 +78,7 @@ class Learned:
             behaviours=tuple(as_texts(tensors["behaviours"])),
             predicted=int(tensors["numbers"][0]),
             size=float(tensors["numbers"][1]),
+            near=Near(tensors["near"], tensors["cosines"]),
         )
         paths = Paths(tuple(as_texts(tensors["slots"])), tensors["tokens"])
         model = _network(config.model_copy(update={"device": "cpu"}), paths, goods)

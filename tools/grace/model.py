@@ -24,8 +24,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from merchgraph.tools.grace.candidates import FEATURES
 from merchgraph.tools.grace.config import Config
-from merchgraph.tools.grace.data import FEATURES, Goods
+from merchgraph.tools.grace.data import Goods
 from merchgraph.tools.grace.fast import FastJourneyAttention
 from merchgraph.tools.grace.jsa import Blocks, DenseAttention
 from merchgraph.tools.grace.layers import Cache, Decoder, Routed
@@ -191,13 +192,13 @@ class Grace(nn.Module):
         return scores.log_softmax(-1)
 
     def copies(self, read: Read, batch: Batch) -> Copies:
-        """What the copy path tells of the own items; without own items it is closed."""
+        """What the copy path tells of the candidates; without any it is closed."""
         device = read.start.device
-        own = torch.from_numpy(batch.own).to(device)
+        item = torch.from_numpy(batch.candidates).to(device)
         features = torch.from_numpy(batch.features).to(device)
-        there, known = own >= 0, (own >= 0).sum(1, keepdim=True)
+        there, known = item >= 0, (item >= 0).sum(1, keepdim=True)
         tokens = self.mine["tokens"](self.embed.weight)[
-            self.table("tokens")[own.clamp(min=0)]
+            self.table("tokens")[item.clamp(min=0)]
         ].mean(2)
         hidden = self.mine["features"](features) + tokens + self.mine["start"](read.start)[:, None]
         scores = self.told(nn.functional.gelu(hidden)).masked_fill(~there[..., None], -1e9)

@@ -6,19 +6,21 @@
 Histories are right-aligned behind the start, so that the newest interactions are the last ones; items of
 one journey come in an order drawn by `rng`.
 
-Sizes: B batch, n + 1 interactions with the start, M own items, F their features, K targets.
+Sizes: B batch, n + 1 interactions with the start, M candidates, F their features, K targets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from merchgraph.tools.grace.candidates import FEATURES, Candidates, candidates
 from merchgraph.tools.grace.config import Config
-from merchgraph.tools.grace.data import FEATURES, Floats, Goods, History, Ints, Log, Own
+from merchgraph.tools.grace.data import Floats, Goods, History, Ints, Later, Log
 
 NOWHERE = -1
 
@@ -31,7 +33,7 @@ class Batch(NamedTuple):
         journey: (B, n + 1) int64; the start has one of its own.
         ago: (B, n + 1) int64 — journeys ago, 0 is the latest.
         there: (B, n + 1) bool; the start is always there.
-        own: (B, M) int64 own items, -1 is padding.
+        candidates: (B, M) int64 items that can be copied, -1 is padding.
         features: (B, M, F) float32.
     """
 
@@ -40,7 +42,7 @@ class Batch(NamedTuple):
     journey: Ints
     ago: Ints
     there: NDArray[np.bool_]
-    own: Ints
+    candidates: Ints
     features: Floats
 
 
@@ -49,7 +51,7 @@ class Targets(NamedTuple):
 
     Attributes:
         item, behaviour: (B, K) int64; -1 is padding.
-        copy: (B, K) int64 — where the item is among the own ones, -1 if nowhere.
+        copy: (B, K) int64 — where the item is among the candidates, -1 if nowhere.
     """
 
     item: Ints
@@ -58,10 +60,15 @@ class Targets(NamedTuple):
 
 
 def collate(
-    told: Sequence[History], goods: Goods, config: Config, rng: np.random.Generator
+    told: Sequence[History],
+    goods: Goods,
+    config: Config,
+    rng: np.random.Generator,
+    later: Sequence[Later] = (),
 ) -> Batch:
-    """A batch of histories; the latest `interactions` of each are read, the own items are of all."""
-    own = [goods.own(one) for one in told]
+    """A batch of histories; the latest `interactions` of each are read, candidates are of all."""
+    near = config.near if config.copies else 0
+    copied = [candidates(goods, one, near, untold) for one, untold in zip_longest(told, later)]
     size = 1 + max([min(config.interactions, len(one.item)) for one in told], default=0)
     shape = len(told), size
     item, behaviour = np.full(shape, NOWHERE), np.full(shape, NOWHERE)
@@ -75,7 +82,7 @@ def collate(
         journey[row, place] = one.journey[order]
         ago[row, place] = one.journey[-1] - one.journey[order] if len(order) else 0
         there[row, place] = True
-    items, features = _padded(own)
+    items, features = _padded(copied)
     return Batch(item, behaviour, journey, ago, there, items, features)
 
 
@@ -83,22 +90,24 @@ def sample(
     log: Log, journeys: Ints, config: Config, rng: np.random.Generator
 ) -> tuple[Batch, Targets]:
     """Journeys to predict, and what came before each."""
-    batch = collate([log.before(int(one)) for one in journeys], log.goods, config, rng)
+    told = [log.before(int(one)) for one in journeys]
+    later = [log.later(int(one)) for one in journeys]
+    batch = collate(told, log.goods, config, rng, later)
     shape = len(journeys), config.targets
     item, behaviour, copy = (np.full(shape, NOWHERE) for _ in range(3))
     for row, one in enumerate(journeys):
         items, done = log.targets(int(one))
         drawn = rng.permutation(len(items))[: config.targets]
         item[row, : len(drawn)], behaviour[row, : len(drawn)] = items[drawn], done[drawn]
-        found = items[drawn, None] == batch.own[row]
+        found = items[drawn, None] == batch.candidates[row]
         copy[row, : len(drawn)] = np.where(found.any(1), found.argmax(1), NOWHERE)
     return batch, Targets(item, behaviour, copy)
 
 
-def _padded(own: Sequence[Own]) -> tuple[Ints, Floats]:
-    size = max([1, *(len(one.item) for one in own)])
-    items = np.full((len(own), size), NOWHERE)
-    features = np.zeros((len(own), size, len(FEATURES)), np.float32)
-    for row, one in enumerate(own):
+def _padded(copied: Sequence[Candidates]) -> tuple[Ints, Floats]:
+    size = max([1, *(len(one.item) for one in copied)])
+    items = np.full((len(copied), size), NOWHERE)
+    features = np.zeros((len(copied), size, len(FEATURES)), np.float32)
+    for row, one in enumerate(copied):
         items[row, : len(one.item)], features[row, : len(one.item)] = one
     return items, features

@@ -104,7 +104,12 @@ class Generator(Recommender):
         return goods.behaviours[: goods.predicted]
 
     def next_items(
-        self, journeys: Sequence[Journey], k: int = 10, *, behaviour: str | None = None
+        self,
+        journeys: Sequence[Journey],
+        k: int = 10,
+        *,
+        behaviour: str | None = None,
+        fresh: bool = False,
     ) -> Ranking:
         """The k most likely items of the next visit, fewer if fewer are found, and log probabilities.
 
@@ -112,6 +117,7 @@ class Generator(Recommender):
             journeys: visits so far, oldest first.
             k: how many.
             behaviour: what they are bought by; None adds up all.
+            fresh: leave out what stands in the visits.
 
         Raises:
             SetupError: k is below 1, a behaviour that cannot be asked for, or nothing was learned.
@@ -125,7 +131,11 @@ class Generator(Recommender):
                 f"{', '.join(self.behaviours)}."
             )
         code = None if behaviour is None else known.behaviours.index(behaviour)
-        found = self._found(past(known, journeys), max(k, WIDTH), code)[:k]
+        told = past(known, journeys)
+        had = set(told.item.tolist()) if fresh else set()
+        # some of the beams name what was had
+        answers = self._found(told, max(k, WIDE if fresh else WIDTH), code, fresh)
+        found = [one for one in answers if one.item not in had][:k]
         return Ranking([known.items[one.item] for one in found], [one.score for one in found])
 
     def scores(self, pasts: Sequence[Past]) -> Scores:
@@ -176,10 +186,14 @@ class Generator(Recommender):
 
         return StructuredTool.from_function(next_items, parse_docstring=True)
 
-    def _found(self, told: History, width: int, behaviour: int | None) -> list[Answer]:
+    def _found(
+        self, told: History, width: int, behaviour: int | None, fresh: bool = False
+    ) -> list[Answer]:
         from merchgraph.tools.grace.answer import Ask, anyhow, listed
 
-        return anyhow(listed(self._model().model, self._batch(told), Ask(width, behaviour))[0])
+        return anyhow(
+            listed(self._model().model, self._batch(told), Ask(width, behaviour, fresh))[0]
+        )
 
     def _batch(self, told: History) -> Batch:
         """One at a time and in one order: the same question has the same answer, to the bit."""

@@ -42,6 +42,9 @@ class Config(BaseModel):
         Field(description="Self-attention over all that happened, within an item, or not at all."),
     ] = "history"
     cma: Annotated[bool, Field(description="Whether modalities ask each other.")] = True
+    wide: Annotated[
+        bool, Field(description="Whether counts reach the fusion's score past its layers.")
+    ] = True
     width: Annotated[int, Field(ge=1, le=1024, description="d of the fusion.")] = 64
     heads: Annotated[int, Field(ge=1, description="Of each attention; divides the width.")] = 4
     graph_width: Annotated[int, Field(ge=1, description="LightGCN's, per behaviour.")] = 32

@@ -40,7 +40,7 @@ class Relations(NamedTuple):
     Attributes:
         vectors: (K, I, D) float32.
         degrees: (K, I) float32 — households with an edge.
-        scale: (2 K,) float32 — deviation of affinities and log edges, over households and their items.
+        scale: (2 K + 2,) float32 — deviation of what `mine` tells, over households and their items.
     """
 
     vectors: Floats32
@@ -66,8 +66,10 @@ class Relations(NamedTuple):
         )
 
     def mine(self, trail: Trail, items: Ints) -> Floats32:
-        """(n, 2 K) float32 — a household's affinities and log edges, scaled."""
-        found = self.affinities(trail, items) + self.edges(trail, items)
+        """(n, 2 K + 2) float32 — a household's affinities, log edges, all edges, and if any."""
+        edges = self.edges(trail, items)
+        times = np.expm1(edges).sum(axis=0)
+        found = [*self.affinities(trail, items), *edges, np.log1p(times), times > 0]
         return np.asarray(np.stack(found, axis=1) / self.scale, np.float32)
 
     def affinities(self, trail: Trail, items: Ints) -> list[Floats32]:
@@ -113,7 +115,7 @@ def relations(
         if edges.shape[1]:
             told = (kind * config.graph_steps, total, progress)
             vectors[kind] = _learned(edges, len(past.users), goods, config, told)
-    bare = Relations(vectors, degrees, np.ones(2 * len(past.behaviours), np.float32))
+    bare = Relations(vectors, degrees, np.ones(2 * len(past.behaviours) + 2, np.float32))
     return bare._replace(scale=_scale(bare, past, start, config))
 
 

@@ -32,7 +32,7 @@ class Facts(NamedTuple):
 
     Attributes:
         text: (B, N, 384) float32.
-        graph: (B, N, K (D + 1) + 2 K) float32 — the item's, then the household's with the item.
+        graph: (B, N, K (D + 1) + 2 K + 2) float32 — the item's, then the household's with the item.
         image: (B, N, 1280) float32 — 0 where there is none.
         has: (B, N, 3) bool — text, graph, image is there.
         behaviour: (B, N) int64 — what was done; of candidates what is asked for.
@@ -93,7 +93,9 @@ class Known:
         """Of the vectors in `facts`."""
         kinds = len(self.relations.vectors)
         image = self.pictures.vectors.shape[1]
-        return Widths(self.text.shape[1], self.table.shape[1] + 2 * kinds, image, kinds)
+        return Widths(
+            self.text.shape[1], self.table.shape[1] + len(self.relations.scale), image, kinds
+        )
 
     def facts(self, questions: Sequence[Question]) -> Facts:
         """A batch of questions with slates of one size."""

@@ -7,7 +7,8 @@
 
 The loss of the last three is that of the language model on the answer's tokens, length-normalised; a
 question has up to four right answers, each a branch of its own. Where a step has vectors, the fusion's
-own loss is added. A stage has its own optimiser and cosine.
+own loss is added. A stage has its own optimiser and cosine. Some questions are held back from all of
+them; at the end they tell how much a likelihood counts beside the fusion's score (`trust.py`).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from merchgraph.tools.tmf.items import Facts, Known
 from merchgraph.tools.tmf.model import listwise
 from merchgraph.tools.tmf.network import Network
 from merchgraph.tools.tmf.prompt import Prompts
+from merchgraph.tools.tmf.trust import HELD, LEAST, trust
 
 AT_ONCE = 64
 """Questions of a step of the fusion by itself."""
@@ -117,7 +119,33 @@ class Lesson:
             if stage.name == "warm" and self.warm and not self.warm.exists():
                 told = found.model_copy(update={"stage": stage.name, "step": stage.steps})
                 checkpoint.save(self.warm, self._arrays(), told, UNFINISHED)
+        self._weigh(progress)
         return found.losses
+
+    @property
+    def held(self) -> int:
+        """Questions at the end of the list that are not learned from."""
+        some = min(HELD, len(self.questions) // 10)
+        return some if some >= LEAST else 0
+
+    @torch.no_grad()
+    def _weigh(self, progress: Progress) -> None:
+        if self.network.fusion is None:
+            return
+        self.network.eval()
+        rows = []
+        for number in range(self.held):
+            question = self.questions[len(self.questions) - 1 - number]
+            facts = self._facts([question])
+            packed = self.prompts.pack([question], every=True).to(self.config.device)
+            likely = self.network.likelihoods(packed, facts).cpu().numpy()
+            assert facts is not None
+            fused = self.network.fusion(facts).scores[0].cpu().numpy()
+            rows.append((likely, fused, question.right))
+            progress(number + 1, self.held, "how far the likelihood is to be trusted")
+        if rows:
+            likely, fused, right = (np.stack(column) for column in zip(*rows, strict=True))
+            self.network.trust[:] = trust(likely, fused, right)
 
     def stages(self) -> Iterator[Stage]:
         """In order."""
@@ -181,7 +209,7 @@ class Lesson:
 
     def _some(self, step: int, count: int, stage: int) -> list[Question]:
         """The questions of a step; a stage goes through all of them before it repeats any."""
-        total = len(self.questions)
+        total = len(self.questions) - self.held
         places = np.arange(step * count, (step + 1) * count)
         rounds = sorted(set((places // total).tolist()))
         order = {

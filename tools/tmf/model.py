@@ -8,8 +8,9 @@ cross-modality attention (CMA), and a projector into the language model's embedd
 
 The paper's equations are not public in what we could read; these are the design of our digest of it. AMSA
 looks over the whole history, with tags for place and behaviour, or within an item (`Config.amsa`).
-Candidates look at the history and at themselves, never at each other. A score [y; z] -> 1 is there for
-the stage that trains the fusion by itself.
+Candidates look at the history and at themselves, never at each other. A score is there for the stage
+that trains the fusion by itself: [y; z] -> 1 and, past the layer norms, which hide how large a count is,
+a candidate's own graph numbers, weighted per behaviour (wide and deep, Cheng et al. 2016).
 
 Sizes: B questions, H history, C candidates, N = H + C, d width, E width of embeddings.
 """
@@ -108,7 +109,7 @@ class Fusion(nn.Module):
     def __init__(self, widths: Widths, config: Config, embedding: int, length: float) -> None:
         super().__init__()
         width = config.width
-        self.config, self.own = config, widths.graph - 2 * widths.behaviours
+        self.config, self.own = config, widths.graph - 2 * widths.behaviours - 2
         self.enter = nn.ModuleList(nn.Linear(size, width) for size in widths[:3])
         self.missing = nn.Parameter(0.02 * torch.randn(3, width))
         self.tags = nn.Parameter(0.02 * torch.randn(3, width))
@@ -122,12 +123,22 @@ class Fusion(nn.Module):
         )
         self.length = nn.Parameter(torch.tensor([length]))
         self.score = nn.Linear(inner, 1)
+        wide = config.wide and config.fusion != "single" and "graph" in config.modalities
+        self.wide = nn.Embedding(widths.behaviours, widths.graph) if wide else None
+        if self.wide is not None:
+            nn.init.zeros_(self.wide.weight)
 
     def forward(self, facts: Facts) -> Fused:
         """Vectors of all N, scores of the candidates."""
         mixed = self._single(facts) if self.config.fusion == "single" else self._mixed(facts)
         vectors = nn.functional.normalize(self.projector(mixed), dim=-1) * self.length
-        return Fused(vectors, self.score(mixed[:, self.config.history :])[..., 0])
+        scores = self.score(mixed[:, self.config.history :])[..., 0]
+        if self.wide is not None:
+            graph, asked = (
+                part[:, self.config.history :] for part in (facts.graph, facts.behaviour)
+            )
+            scores = scores + (self.wide(asked) * graph).sum(dim=-1)
+        return Fused(vectors, scores)
 
     def _single(self, facts: Facts) -> Tensor:
         """(B, N, K (D + 1)) — the item's own graph vector, as LLaRA puts in a recommender's."""

@@ -31,6 +31,8 @@ class Network(nn.Module):
     The last two are added to the vectors, so that the model tells both kinds of slot apart. None of the
     three is a row of the language model, which stays as it is: its adapter works wherever it does.
 
+    `trust` (1,) is what a likelihood counts beside the fusion's score; see `trust.py`.
+
     Args:
         llm: with LoRA.
         widths: of the facts; None is a model that sees text alone.
@@ -48,6 +50,7 @@ class Network(nn.Module):
             self.special.data[INERT] = words.mean(dim=0)
             length = float(words.norm(dim=1).mean())
             self.fusion = Fusion(widths, config, words.shape[1], length) if widths else None
+        self.trust = nn.Parameter(torch.ones(1), requires_grad=False)
         self.to(words.device)
 
     def embedded(self, packed: Packed, facts: Facts | None) -> Tensor:
@@ -108,9 +111,9 @@ class Network(nn.Module):
             return self.llm.body(**given)
 
     def own(self) -> dict[str, Tensor]:
-        """What is trained: LoRA, special embeddings, fusion; by name."""
+        """What is trained: LoRA, special embeddings, fusion, trust; by name."""
         found = {f"lora/{name}": weight for name, weight in self.llm.lora().items()}
-        found["special"] = self.special
+        found |= {"special": self.special, "trust": self.trust}
         if self.fusion is not None:
             found |= {f"fusion/{name}": w for name, w in self.fusion.named_parameters()}
         return found

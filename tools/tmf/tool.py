@@ -5,10 +5,10 @@
     model.recommend([past], k=20)                                  # its own shortlist, then as `rank`
 
 A score of `rank` is the mean log-likelihood of an item's label as the answer and, where the model sees
-vectors, the fusion's own score: both are logarithms, and added as they are. `scores` has a table of all
-items, as every recommender here: below 1 what the household bought most often and then what all do, and
-between 1 and 2 the best 20 of those by `rank`. A past tells no behaviours: an item counts with its usual
-one, and what is asked for is the most common one. Sizes: I items of the catalogue, U pasts.
+vectors, the fusion's own score plus that likelihood times a weight (`trust.py`). `scores` has a table of
+all items, as every recommender here: below 1 what the household bought most often and then what all do,
+and between 1 and 2 the best 20 of those by `rank`. A past tells no behaviours: an item counts with its
+usual one, and what is asked for is the most common one. Sizes: I items of the catalogue, U pasts.
 """
 
 from __future__ import annotations
@@ -59,15 +59,17 @@ class Opinion(NamedTuple):
     Attributes:
         likely: (C,) float64 — mean log-likelihood of its label.
         fused: (C,) float64 — the fusion's score; 0 without vectors.
+        trust: what the likelihood counts beside it.
     """
 
     likely: NDArray[np.float64]
     fused: NDArray[np.float64]
+    trust: float = 1.0
 
     @property
     def both(self) -> NDArray[np.float64]:
-        """Their sum."""
-        return self.likely + self.fused
+        """What `rank` orders by."""
+        return self.trust * self.likely + self.fused
 
 
 class Tmf(Recommender):
@@ -223,4 +225,4 @@ class Tmf(Recommender):
             if facts is None or self.network.fusion is None:
                 return Opinion(likely, np.zeros_like(likely))
             fused = self.network.fusion(facts).scores[0].cpu().numpy().astype(np.float64)
-        return Opinion(likely, fused)
+        return Opinion(likely, fused, float(self.network.trust))

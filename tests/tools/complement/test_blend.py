@@ -17,10 +17,10 @@ from merchgraph.tools.complement.blend import PRIOR, SIGNALS, Rivals, Signals, w
 from merchgraph.tools.complement.data import read
 from merchgraph.tools.complement.holdout import Case, Placed, cases, placed
 from merchgraph.tools.complement.model import Model
-from merchgraph.tools.complement.neighbours import nearest
 from merchgraph.tools.contract import Past
 from merchgraph.tools.copurchase import CoPurchase
 from merchgraph.tools.data.splits import split_at
+from merchgraph.tools.neighbours import nearest
 from tests.tools.complement.planted import FIRST, QUICK, given
 
 BASKETS = [["tv", "mount", "cable"], ["pan", "oil"], ["tea", "jam", "bun", "tv"], ["jam", "tea"]]
@@ -39,7 +39,11 @@ def test_slopes_are_those_of_the_losses(name: str) -> None:
 def signals(own: float = 0.0) -> Signals:
     made = given(BASKETS * 9)
     log = read(made.items, made.events, QUICK)
-    return Signals(Model.fresh(log, QUICK), nearest(log), np.full(len(log.items), own))
+    return Signals(
+        Model.fresh(log, QUICK),
+        nearest(log.rows, log.ends, len(log.items)),
+        np.full(len(log.items), own),
+    )
 
 
 def test_weights_follow_the_signal_that_tells() -> None:
@@ -65,8 +69,10 @@ def test_the_nearest_are_those_of_co_purchase() -> None:
     for item in log.items:
         session = [log.items.index(item), log.items.index("tea")]
         expected = counted.scores([Past(session=[item, "tea"])])[0]
-        np.testing.assert_allclose(nearest(log).sums(session), expected, atol=1e-6)
-    few = nearest(log, kept=2)
+        np.testing.assert_allclose(
+            nearest(log.rows, log.ends, len(log.items)).sums(session), expected, atol=1e-6
+        )
+    few = nearest(log.rows, log.ends, len(log.items), kept=2)
     assert few.items.shape == (8, 2)
     best = counted.neighbours("tea", 2)
     assert {log.items[n] for n in few.items[log.items.index("tea")]} == set(best.items)

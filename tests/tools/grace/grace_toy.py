@@ -22,7 +22,7 @@ TEAS = 8
 ATTRIBUTES: tuple[Slot, ...] = ("department", "category", "brand", "price")
 QUICK = Config(
     least=1, slots=ATTRIBUTES, rare=1, bins=8, interactions=8, select=2, window=2, width=16, heads=2,
-    layers=1, hidden=16, steps=170, batch=24, targets=2, rate=1e-2, alone=1.0,
+    layers=1, hidden=16, steps=400, batch=24, targets=2, rate=1e-2, alone=1.0,
 )  # fmt: skip
 
 

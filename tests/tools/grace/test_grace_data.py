@@ -13,9 +13,10 @@ from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.settings import use_settings
 from merchgraph.tools.data import tabular
 from merchgraph.tools.data.tables import Events
-from merchgraph.tools.grace.data import FEATURES, Journey, past, read, told
+from merchgraph.tools.grace.candidates import FEATURES, candidates
+from merchgraph.tools.grace.data import Journey, past, read, told
 from merchgraph.tools.grace.samples import collate, sample
-from tests.tools.grace.grace_toy import START, TEAS, changed, events, goods, items, toy_shop
+from tests.tools.grace.grace_toy import START, TEAS, changed, events, goods, ids, items, toy_shop
 
 REES46 = """\
 event_time,event_type,product_id,category_code,brand,price,user_id,user_session
@@ -102,7 +103,7 @@ def test_items_below_the_least_are_left_out() -> None:
 def test_own_items_are_counted_over_the_whole_history() -> None:
     kept = goods()
     visits = [["tea 1", "milk 0"], ["tea 1"], ["tea 2"]]
-    own = kept.own(past(kept, [Journey(visit) for visit in visits]))
+    own = candidates(kept, past(kept, [Journey(visit) for visit in visits]), near=0)
     column = {kept.items[item]: row for row, item in enumerate(own.item)}
     assert set(column) == {"tea 1", "milk 0", "tea 2"}
     count, ago = FEATURES.index("count"), FEATURES.index("journeys ago")
@@ -110,6 +111,54 @@ def test_own_items_are_counted_over_the_whole_history() -> None:
     assert own.features[column["milk 0"], ago] == pytest.approx(np.log(3) / 2)
     assert own.features[column["tea 2"], FEATURES.index("in the last")] == 1
     assert own.item[0] == kept.items.index("tea 1")
+
+
+def test_neighbours_follow_the_own_items_best_first_and_none_was_had() -> None:
+    rows = [("ann", 0.0, "tea 0", "buy"), ("ann", 0.0, "tea 1", "buy"), ("bob", 0.0, "tea 0", "buy"),
+            ("bob", 0.0, "tea 2", "buy"), ("cat", 0.0, "tea 0", "buy"), ("cat", 0.0, "tea 1", "buy"),
+            ("dan", 0.0, "milk 0", "buy"), ("dan", 0.0, "milk 1", "buy")]  # fmt: skip
+    kept = read(items(), events(rows), changed(least=1)).goods
+    told = past(kept, [Journey(["tea 0"]), Journey(["milk 0"])])
+    found = candidates(kept, told, near=9)
+    assert [kept.items[code] for code in found.item] == [
+        "milk 0",
+        "tea 0",
+        "milk 1",
+        "tea 1",
+        "tea 2",
+    ]
+    assert found.features[:, FEATURES.index("had")].tolist() == [1, 1, 0, 0, 0]
+    near, late = (found.features[:, FEATURES.index(n)] for n in ("beside", "beside of late"))
+    assert near[2] > near[3] > near[4] > near[0]
+    assert near[2] - near[3] < late[2] - late[3]
+    assert len(candidates(kept, told, near=2).item) == 4
+    none = candidates(kept, told, near=0).features[:, 11:]
+    assert (none == none[0, 0]).all()
+
+
+def test_what_a_shopper_did_later_is_taken_off_the_counts_of_neighbours() -> None:
+    """The sums of a training sample against counts of the log without the shopper's own end."""
+    rng = np.random.default_rng(0)
+    rows = [(f"user {user}", float(day), item, "buy") for user in range(6) for day in range(5)
+            for item in rng.choice(ids(), size=4, replace=False)]  # fmt: skip
+    log = read(items(), events(rows), changed(least=1))
+    count = len(log.goods.items)
+    for journey in (1, 13, 29):
+        told = log.before(journey)
+        found = candidates(log.goods, told, count, log.later(journey))
+        gone = np.flatnonzero(log.user == log.user[journey])
+        gone = gone[gone >= journey]
+        table = np.zeros((len(log.user), count))
+        for one in range(len(log.user)):
+            basket = log.item[log.starts[one] : log.starts[one + 1]]
+            table[one, basket] = len(basket) ** -0.5
+        lengths = np.sqrt((table**2).sum(axis=0))
+        kept = np.delete(table, gone, axis=0) / lengths
+        cosines = kept.T @ kept
+        np.fill_diagonal(cosines, 0)
+        weight = 0.5 ** ((told.journey[-1] - told.journey) / 10)
+        expected = np.log((weight @ cosines[told.item])[found.item] + 0.01) / 3
+        np.testing.assert_allclose(found.features[:, FEATURES.index("beside")], expected, atol=2e-4)
 
 
 @given(
@@ -124,7 +173,9 @@ def test_any_past_makes_a_batch(visits: list[list[str]]) -> None:
     known = [item for visit in visits for item in visit if item != "gone"]
     assert batch.there[0].sum() == 1 + min(5, len(known))
     assert batch.there[1].sum() == 1
-    assert (batch.own[0] >= 0).sum() == len(set(known))
+    had = batch.features[0, :, FEATURES.index("had")] > 0
+    assert {kept.items[code] for code in batch.candidates[0, had]} == set(known)
+    assert len({*batch.candidates[0].tolist()} - {-1}) == (batch.candidates[0] >= 0).sum()
     assert (
         sorted(batch.item[0][batch.item[0] >= 0])
         == sorted(kept.items.index(item) for item in known)
@@ -141,8 +192,8 @@ def test_targets_know_where_they_can_be_copied_from() -> None:
     for row in range(4):
         for item, place in zip(targets.item[row], targets.copy[row], strict=True):
             if item >= 0:
-                assert (place >= 0) == (item in batch.own[row])
-                assert place < 0 or batch.own[row, place] == item
+                assert (place >= 0) == (item in batch.candidates[row])
+                assert place < 0 or batch.candidates[row, place] == item
 
 
 def test_items_of_one_journey_come_in_another_order_each_time() -> None:

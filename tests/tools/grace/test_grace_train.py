@@ -132,6 +132,19 @@ def test_what_is_loaded_answers_as_what_was_trained(trained: tuple[Generator, Pa
     assert loaded.recommend([past], 5) == model.recommend([past], 5)
 
 
+def test_a_fresh_list_has_all_that_was_not_had_and_its_exact_scores(
+    trained: tuple[Generator, Path],
+) -> None:
+    model = trained[0]
+    told = [Journey(["tea 3", "milk 1"]), Journey(["tea 4"])]
+    whole, fresh = (model.next_items(told, 99, fresh=fresh) for fresh in (False, True))
+    assert not {"tea 3", "milk 1", "tea 4"} & set(fresh.items)
+    assert {*fresh.items, "tea 3", "milk 1", "tea 4"} >= set(whole.items)
+    past = Past(["tea 3", "milk 1"], ["tea 4"])
+    exact = dict(zip(fresh.items, model.slate(past, fresh.items), strict=True))
+    assert fresh.items == sorted(exact, key=exact.__getitem__, reverse=True)
+
+
 @pytest.mark.parametrize("past", [Past(["tea 3", "milk 1", "gone"], ["tea 4"]), Past()])
 def test_a_slate_of_all_items_has_all_of_the_probability(
     trained: tuple[Generator, Path], past: Past

@@ -62,7 +62,7 @@ def test_a_household_without_a_past_has_numbers_of_zero() -> None:
     found, _, _ = learned(steps=1)
     nothing = np.zeros(0, np.int64)
     mine = found.mine(Trail(nothing, nothing, nothing), np.arange(4))
-    assert mine.shape == (4, 4)
+    assert mine.shape == (4, 6)
     assert not mine.any()
 
 

@@ -130,6 +130,19 @@ def test_free_places_of_a_short_history_say_nothing(llm: Path) -> None:
         assert not torch.allclose(model(short).scores, model(given).scores)
 
 
+def test_a_count_reaches_the_score_past_the_layer_norms(llm: Path) -> None:
+    _, _, lesson = made(llm)
+    given, model = facts(lesson), fusion(lesson)
+    assert model.wide is not None
+    with torch.no_grad():
+        before = model(given).scores
+        model.wide.weight[:, -1] = 2.0
+        after = model(given).scores
+    torch.testing.assert_close(after - before, 2.0 * given.graph[:, 3:, -1])
+    assert fusion(made(llm, wide=False)[2]).wide is None
+    assert fusion(made(llm, modalities=("text",))[2]).wide is None
+
+
 @pytest.mark.parametrize("gone", ["text", "graph", "image"])
 def test_a_modality_that_is_left_out_is_not_read(llm: Path, gone: str) -> None:
     left = tuple(name for name in ("text", "graph", "image") if name != gone)
