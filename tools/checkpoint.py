@@ -162,16 +162,19 @@ def sizes_of(tensors: Tensors, form: Mapping[str, str]) -> dict[str, int]:
 def fitting(folder: Path, command: str) -> Iterator[None]:
     """Tensors that do not fit together, met while a tool is made of them, as a damaged model.
 
+    That something else is missing, a package or another file, is said as it is.
+
     Raises:
         DataError: they do not; the message names the command that makes the model anew.
     """
     try:
         yield
-    except (KeyError, IndexError, TypeError, ValueError, SetupError) as error:
-        if isinstance(error, DataError):
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError, SetupError) as error:
+        if isinstance(error, DataError) or isinstance(error.__cause__, (ImportError, OSError)):
             raise
+        told = " ".join(str(error).split())  # torch says it in several lines
         raise DataError(
-            f"The model in {str(folder)!r} does not fit together ({error}); make it anew: {command}"
+            f"The model in {str(folder)!r} does not fit together ({told}); make it anew: {command}"
         ) from error
 
 

@@ -68,9 +68,13 @@ class Learned:
 
         Raises:
             SetupError: torch is not installed.
+            KeyError, ValueError, RuntimeError: tensors are missing, or do not fit together.
         """
+        items, near = tuple(as_texts(tensors["items"])), Near(tensors["near"], tensors["cosines"])
+        if near.items.shape != near.cosines.shape or len(near.items) != len(items):
+            raise ValueError(f"{len(items)} items have {len(near.items)} rows of neighbours")
         goods = Goods(
-            items=tuple(as_texts(tensors["items"])),
+            items=items,
             column=tensors["column"],
             counts=tensors["counts"],
             again=tensors["again"],
@@ -78,7 +82,7 @@ class Learned:
             behaviours=tuple(as_texts(tensors["behaviours"])),
             predicted=int(tensors["numbers"][0]),
             size=float(tensors["numbers"][1]),
-            near=Near(tensors["near"], tensors["cosines"]),
+            near=near,
         )
         paths = Paths(tuple(as_texts(tensors["slots"])), tensors["tokens"])
         model = _network(config.model_copy(update={"device": "cpu"}), paths, goods)

@@ -67,11 +67,12 @@ class Generator(Recommender):
 
         Raises:
             SetupError: no model is there, or torch is not installed.
-            DataError: the file is damaged.
+            DataError: the file is damaged, or of another version.
         """
         config, tensors = checkpoint.load(folder, Config, command)
-        items = tuple(checkpoint.as_texts(tensors["catalogue"]))
-        return cls.from_learned(items, Learned.of(tensors, config), config)
+        with checkpoint.fitting(folder, command):
+            items = tuple(checkpoint.as_texts(tensors["catalogue"]))
+            return cls.from_learned(items, Learned.of(tensors, config), config)
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """What `load` reads.

@@ -93,6 +93,8 @@ def _known(arrays: Arrays, config: Config) -> Known | None:
     if "graph" not in arrays:
         return None
     graph = Relations(arrays["graph"], arrays["degrees"], arrays["scale"])
+    if len(graph.scale) != 2 * len(graph.vectors) + 2:
+        raise ValueError(f"'scale' has {len(graph.scale)} numbers")
     pictures = Pictures(arrays["pictures"], arrays["picture_of"], ())
     text = arrays["text"].astype(np.float32)
     return Known(text, graph, graph.table, pictures, config.history)

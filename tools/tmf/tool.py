@@ -98,12 +98,14 @@ class Tmf(Recommender):
 
         Raises:
             SetupError: no model is there, or the language model is missing.
-            DataError: the file is damaged.
+            DataError: the file is damaged, or of another version.
         """
         config, tensors = checkpoint.load(folder, Config, command)
         store = tensors_of("store")
         config = store.here(config)
-        return cls(config).with_parts(store.unpacked(tensors, config))
+        tensors_of("llm").folder_of(config.llm)  # without it no file is to blame
+        with checkpoint.fitting(folder, command):
+            return cls(config).with_parts(store.unpacked(tensors, config))
 
     def answer(self, question: Question) -> str:
         """What the language model writes by itself; it need not be a candidate."""

@@ -213,6 +213,21 @@ def test_a_missing_or_damaged_model_is_one_sentence(tmp_path: Path) -> None:
         Generator.load(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["near", "catalogue", "model/slot"])
+def test_a_model_of_another_version_says_how_to_make_it_anew(
+    trained: tuple[Generator, Path], tmp_path: Path, name: str
+) -> None:
+    tensors = dict(trained[0].tensors())
+    tensors[name] = tensors[name][:1]
+    checkpoint.save(tmp_path, tensors, QUICK, "card")
+    with pytest.raises(DataError, match=r"does not fit together .*make it anew: merchgraph train"):
+        Generator.load(tmp_path)
+    del tensors[name]
+    checkpoint.save(tmp_path, tensors, QUICK, "card")
+    with pytest.raises(DataError, match="make it anew: merchgraph train grace"):
+        Generator.load(tmp_path)
+
+
 def test_queries_that_cannot_be_answered_say_why(trained: tuple[Generator, Path]) -> None:
     model, _ = trained
     with pytest.raises(SetupError, match="k is 0"):
