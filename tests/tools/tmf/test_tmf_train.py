@@ -42,6 +42,11 @@ def test_a_model_that_was_kept_ranks_as_the_one_that_was_trained(llm: Path, tmp_
     assert "joint: 2 steps" in card
     assert (tmp_path / "adapter" / "adapter_config.json").is_file()
     assert not (tmp_path / training.UNFINISHED).exists()
+    tensors = made.tensors()
+    for wrong in (tensors | {"scale": tensors["scale"][:-2]}, {"items": tensors["items"]}):
+        checkpoint.save(tmp_path, wrong, made.config, "card")
+        with pytest.raises(DataError, match=r"does not fit together .*merchgraph train tmf"):
+            Tmf.load(tmp_path)
 
 
 def test_a_training_goes_on_where_it_was_stopped(
