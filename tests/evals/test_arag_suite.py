@@ -287,3 +287,12 @@ def test_what_trained_tools_add_is_weighed_on_the_week_before_and_replays(
     again = play(file).report
     assert again is not None
     assert measured(again) == measured(report)
+
+
+def test_tools_that_take_long_to_learn_are_asked_by_name(
+    data: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trained, "signals", lambda *of: {t: [*map(len, of[2])] for t in of[3]})
+    report = Sitting(data, file, systems="tools + grace, tools + tmf").record(2)
+    assert {row.system for row in report.rows} == {"vanilla RAG", "tools + grace", "tools + tmf"}
+    assert any("tools + grace: " in note and "grace " in note for note in report.notes)
