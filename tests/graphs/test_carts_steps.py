@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,10 +19,25 @@ from tests.graphs.carts_shop import corner_shop, script, titles_of, vectors
 IDLE = 500  # turns of the loop without a new request: whoever can ask has asked
 
 
+class Threads(ThreadPoolExecutor):
+    """The loop's threads, which tell whether any of them is at work."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.open: set[Future[Any]] = set()
+
+    def submit(self, work: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
+        future = super().submit(work, *given, **named)
+        self.open.add(future)
+        future.add_done_callback(self.open.discard)
+        return future
+
+
 class Gate:
     """Holds requests until no further one can come; those let go together are one wave."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: Threads) -> None:
+        self.threads = threads
         self.waves: list[int] = []
         self._waiting: list[asyncio.Event] = []
 
@@ -35,7 +52,8 @@ class Gate:
         quiet, seen = 0, 0
         while True:
             await asyncio.sleep(0)
-            quiet = quiet + 1 if len(self._waiting) == seen else 0
+            still = len(self._waiting) == seen and not self.threads.open
+            quiet = quiet + 1 if still else 0
             seen = len(self._waiting)
             if seen and quiet > IDLE:
                 self.waves.append(seen)
@@ -57,7 +75,8 @@ async def waves(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> tuple[list[
     }
     monkeypatch.setattr(carts, "shop", lambda name: corner_shop(more))
     monkeypatch.setattr(carts, "_embed", vectors)
-    gate = Gate()
+    gate = Gate(Threads())
+    asyncio.get_running_loop().set_default_executor(gate.threads)
     monkeypatch.setattr(double, "asyncio", SimpleNamespace(sleep=gate.sleep))
     with scripted(replies, delay_s=1, cap=10_000) as model:
         watching = asyncio.create_task(gate.watch())
