@@ -25,6 +25,7 @@ import polars as pl
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.contract import Past, Ranking, Recommender, Scores
 from merchgraph.tools.data.tables import Events, Items
+from merchgraph.tools.neighbours import sparse
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -154,13 +155,6 @@ class CoPurchase(Recommender):
 
 def _baskets(items: Items, events: Events) -> csr_array:
     """(I, baskets) float32 — 1 where the basket has the item."""
-    try:
-        from scipy.sparse import csr_array
-    except ModuleNotFoundError as error:
-        raise SetupError(
-            "Co-purchase counts need the package scipy, which is not installed: "
-            "pip install 'merchgraph[local]'."
-        ) from error
     columns = items.frame.select("item").with_row_index("column")
     baskets = (
         events.frame.select("user", "session", "item")
@@ -172,7 +166,7 @@ def _baskets(items: Items, events: Events) -> csr_array:
     places = baskets.explode(empty_as_null=False).to_numpy().astype(np.int32)
     ones = np.ones(len(places), dtype=np.float32)
     shape = (len(baskets), len(items))
-    return csr_array((ones, places, ends.astype(np.int32)), shape=shape).T.tocsr()
+    return sparse()((ones, places, ends.astype(np.int32)), shape=shape).T.tocsr()
 
 
 def _cosines(baskets: csr_array, weighting: Weighting, least: int) -> csr_array:

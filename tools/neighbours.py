@@ -6,7 +6,7 @@ rectangles that a file holds and a query sums in microseconds. Sizes: I items, K
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -48,6 +48,29 @@ class Near(NamedTuple):
         return found.astype(np.float64)
 
 
+def sparse() -> Any:
+    """SciPy's `csr_array`, for co-purchase counts.
+
+    Raises:
+        SetupError: SciPy is not installed.
+    """
+    try:
+        from scipy.sparse import csr_array
+    except ModuleNotFoundError as error:
+        raise SetupError(
+            "Co-purchase counts need the package scipy, which is not installed: "
+            "pip install 'merchgraph[local]'."
+        ) from error
+    return csr_array
+
+
+def lengths(rows: Codes, ends: Codes, count: int) -> NDArray[np.float64]:
+    """(I,) Euclidean lengths of the columns that cosines are made of; arguments as of `nearest`."""
+    sizes = np.diff(ends)
+    shares = np.repeat(1 / np.maximum(sizes, 1), sizes)
+    return np.asarray(np.sqrt(np.bincount(rows, shares, minlength=count)), np.float64)
+
+
 def nearest(rows: Codes, ends: Codes, count: int, kept: int = KEPT) -> Near:
     """Count the pairs of all baskets.
 
@@ -65,17 +88,9 @@ def nearest(rows: Codes, ends: Codes, count: int, kept: int = KEPT) -> Near:
     Raises:
         SetupError: SciPy is not installed.
     """
-    try:
-        from scipy.sparse import csr_array
-    except ModuleNotFoundError as error:
-        raise SetupError(
-            "Co-purchase counts need the package scipy, which is not installed: "
-            "pip install 'merchgraph[local]'."
-        ) from error
-    sizes = np.diff(ends)
+    csr_array, sizes = sparse(), np.diff(ends)
     weights = np.repeat(1 / np.sqrt(np.maximum(sizes, 1)), sizes)
-    lengths = np.sqrt(np.bincount(rows, weights**2, minlength=count))
-    values = (weights / np.maximum(lengths, 1e-12)[rows]).astype(np.float32)
+    values = (weights / np.maximum(lengths(rows, ends, count), 1e-12)[rows]).astype(np.float32)
     baskets = csr_array((values, rows, ends), shape=(len(sizes), count))
     by_item = baskets.T.tocsr()
     width = min(kept, count)

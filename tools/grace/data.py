@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.data.tables import Events, Items
 from merchgraph.tools.grace.config import Config
-from merchgraph.tools.neighbours import Near, nearest
+from merchgraph.tools.neighbours import Near, lengths, nearest
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -136,8 +136,7 @@ class Log:
     @cached_property
     def lengths(self) -> NDArray[np.float64]:
         """(I,) see `Later`."""
-        sizes = np.diff(self.starts)
-        return np.sqrt(np.bincount(self.item, np.repeat(1 / sizes, sizes), len(self.goods.items)))
+        return lengths(self.item, self.starts, len(self.goods.items))
 
     def targets(self, journey: int) -> tuple[Ints, Ints]:
         """Items and behaviours of a journey, without behaviours that are not predicted."""
