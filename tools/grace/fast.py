@@ -4,7 +4,7 @@
     intra                        the keys of the N chosen interactions, gathered once per interaction
 
 The same numbers as `JourneyAttention`, forward and backward, which a test checks. The shared branches go
-through PyTorch's fused attention; so does the intra branch, with one small problem per interaction.
+through PyTorch's fused attention; the intra branch is one small problem per interaction and head.
 """
 
 from __future__ import annotations
@@ -69,17 +69,19 @@ def _gathered(query: Tensor, pair: Heads, chosen: Tensor, real: Tensor) -> Tenso
         chosen: (B, n, N) int64; real: (B, n, N) bool.
     """
     batch, count, length, heads, width = query.shape
-    offset = torch.arange(batch, device=query.device)[:, None, None] * count
-    places = (chosen + offset).flatten()
-    shape = (batch * count, chosen.shape[2], heads, length, width)
+    # a row per interaction and head, so that what is gathered lies as the products want it
+    places = chosen + torch.arange(batch, device=query.device)[:, None, None] * count
+    rows = (
+        places[:, :, None] * heads + torch.arange(heads, device=query.device)[:, None]
+    ).flatten()
     keys, values = (
-        side.transpose(2, 3).reshape(batch * count, -1).index_select(0, places).view(shape)
-        .transpose(1, 2).flatten(2, 3) for side in pair
+        side.transpose(2, 3).reshape(batch * count * heads, -1).index_select(0, rows)
+        .view(batch * count * heads, -1, width) for side in pair
     )  # fmt: skip
-    asked = query.flatten(0, 1).transpose(1, 2)
-    scores = asked @ keys.transpose(2, 3) / width**0.5
+    asked = (query / width**0.5).transpose(2, 3).flatten(0, 2)
+    scores = torch.bmm(asked, keys.transpose(1, 2))
     if not real.all():
-        mask = real.flatten(0, 1).repeat_interleave(length, dim=1)[:, None, None, :]
-        scores = scores.masked_fill(~mask, float("-inf"))
-    found: Tensor = scores.softmax(-1) @ values
-    return found.transpose(1, 2).reshape(query.shape)
+        mask = real.repeat_interleave(length, dim=2)[:, :, None].expand(-1, -1, heads, -1)
+        scores = scores.masked_fill(~mask.flatten(0, 2)[:, None, :], float("-inf"))
+    found = torch.bmm(scores.softmax(-1), values)
+    return found.view(batch, count, heads, length, width).transpose(2, 3)
