@@ -8,9 +8,12 @@ from those of the category nearest in price; both are about the same item. The g
 before the trained systems' questions, histories go up to the basket (`tools/tmf/data.py`).
 
     HitRate@1     1 if the target has the best score; of equal bests its share. Scores are mean
-                  log-likelihoods of labels, so that every answer is one of the candidates
+                  log-likelihoods of labels, so that every answer is one of the candidates; those of
+                  the tool and of its ablations are weighed beside the fusion's score
     ValidRatio    part of the free answers in which exactly one candidate's label occurs (LLaRA)
 
+What the fusion is worth without the language model takes minutes, not hours, of all ablations: with
+warm_steps, align_steps and joint_steps at 0 the language model is taught nothing and not asked.
 Intervals draw households, 9,999 times; a trained system is the mean of its seeds, case by case.
 """
 
@@ -27,7 +30,7 @@ from merchgraph.evals.baselines.tmf import RANKERS
 from merchgraph.evals.named import named
 from merchgraph.evals.report import Report
 from merchgraph.evals.suites.tmf_systems import Trained, Trainer, systems
-from merchgraph.evals.suites.tmf_tables import Judged, Values, hits, report, valid
+from merchgraph.evals.suites.tmf_tables import FUSION, Judged, Values, hits, report, valid
 from merchgraph.runtime.errors import SetupError
 from merchgraph.tools.data.shops import shop
 from merchgraph.tools.data.tables import Shop, local
@@ -39,8 +42,8 @@ Progress = Callable[[int, int], None]
 Telling = Callable[[str], Progress]
 DRAWN = 1
 """Seed of the test's questions, other than that of any training's."""
-SUM, FUSION, SASREC = "tmf + fusion score", "fusion alone", "SASRec"
-MAIN = ("untuned LLM", "text-only LoRA", "tmf")
+METHOD, SUM, SASREC = "tmf", "tmf + fusion score", "SASRec"
+MAIN = ("untuned LLM", "text-only LoRA", METHOD)
 
 
 class Params(BaseModel):
@@ -159,7 +162,8 @@ def _sasrec(ready: Prepared, params: Params, tell: Progress) -> Judged:
 
 
 def _trained(ready: Prepared, system: Trained, params: Params, tell: Progress) -> list[Judged]:
-    """The system by its likelihoods; of the tool itself also the fusion's scores, and both."""
+    """A baseline by its likelihoods, an ablation as the tool would rank; the tool itself by either and
+    by both, where its language model was taught anything."""
     plain: list[Values] = []
     fused: list[Values] = []
     both: list[Values] = []
@@ -170,11 +174,15 @@ def _trained(ready: Prepared, system: Trained, params: Params, tell: Progress) -
         fused.append(hits([*found.fused], ready.asked))
         both.append(hits([*found.both], ready.asked))
         share = share or valid(found.answers, ready.asked, ready.seen.kept)
+    if system.kind == "ablation":
+        return [Judged(system.name, system.about, system.kind, both, share, fused)]
     judged = [Judged(system.name, system.about, system.kind, plain, share)]
-    if system.name == "tmf":
-        judged.append(Judged(FUSION, "its fusion, no language model", "ablation", fused))
-        judged.append(Judged(SUM, "both, as the tool weighs them", "method", both))
-    return judged
+    if system.name != METHOD:
+        return judged
+    alone = Judged(FUSION, "its fusion, no language model", "ablation", fused, fused=fused)
+    if not any(system.config.steps):
+        return [alone]
+    return [*judged, alone, Judged(SUM, "both, as the tool weighs them", "method", both)]
 
 
 def _names(params: Params) -> list[str]:

@@ -33,7 +33,7 @@ from merchgraph.tools.tmf.graph import Relations
 from merchgraph.tools.tmf.items import Known
 from merchgraph.tools.tmf.lesson import View, knowledge, lesson_with, model_of
 
-VERSION = "2"  # raise it when the same config trains another model
+VERSION = "3"  # raise it when the same config trains another model
 KEEP = 10
 """Questions after which opinions are kept."""
 WARM_FIELDS = ("llm", "least", "weeks", "history", "slate", "positives", "words", "rank", "alpha",
@@ -205,16 +205,17 @@ class Trainer:
         from merchgraph.tools.tmf.learn import Lesson
 
         assert isinstance(made, Lesson)
+        every = any(made.config.steps) or not made.config.seeing
         model = model_of(self.items, self.seen, made)
         early = _read(part) or Opinions(*_empty(self.asked), ())
         likely, fused, answers = [*early.likely], [*early.fused], [*early.answers]
         for number, question in enumerate(self.asked):
             if number < len(likely):
                 continue
-            opinion = model.opinion(question)
+            opinion = model.opinion(question, every=every)
             likely.append(opinion.likely.astype(np.float32))
             fused.append(opinion.fused.astype(np.float32))
-            if number < self.generate:
+            if every and number < self.generate:
                 answers.append(model.answer(question))
             progress(number + 1, len(self.asked), "asking")
             if (number + 1) % KEEP == 0:

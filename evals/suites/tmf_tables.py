@@ -18,13 +18,13 @@ from merchgraph.evals.tables import Cell, Table
 from merchgraph.tools.tmf.data import KINDS, Question
 from merchgraph.tools.tmf.goods import Goods
 
-REFERENCE = "own frequency"
+REFERENCE, FUSION = "own frequency", "fusion alone"
 METRICS = tuple(f"HitRate@1, {kind}" for kind in KINDS)
 GAINS, PARTS = (
     "Against text alone and the untuned model",
     "By behaviour, and by what was bought before",
 )
-SEEDS, FREE = "Seeds", "Free answers"
+SEEDS, FREE, FUSIONS = "Seeds", "Free answers", "By the fusion's score alone"
 AGAINST = ("untuned LLM", "text-only LoRA")
 Values = NDArray[np.float64]
 """(2, N) hits of random and of hard slates."""
@@ -46,6 +46,7 @@ class Judged(NamedTuple):
         name, about, kind: for the report.
         seeds: (2, N) each.
         free: of the first seed's free answers; None without any.
+        fused: (2, N) each, of the fusion's score alone; empty for what is no variant of it.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Judged(NamedTuple):
     kind: Literal["baseline", "ablation", "method"]
     seeds: Sequence[Values]
     free: Valid | None = None
+    fused: Sequence[Values] = ()
 
     @property
     def mean(self) -> Values:
@@ -167,6 +169,8 @@ def _tables(
         tables.append(
             Table(title=GAINS, columns=["system", "to", *METRICS], rows=rows, about=about)
         )
+    if any(one.name == FUSION for one in judged) and sum(bool(one.fused) for one in judged) > 1:
+        tables.append(_fusions(judged))
     free = [(one.name, one.free) for one in judged if one.free]
     if free:
         columns = ["system", "answers", "ValidRatio", "HitRate@1 of valid", "HitRate@1 of all"]
@@ -179,6 +183,18 @@ def _tables(
     if seeded:
         tables.append(_seeds(seeded))
     return tables
+
+
+def _fusions(judged: Sequence[Judged]) -> Table:
+    """What each part of the fusion is worth, whatever the language model says."""
+    means = {one.name: np.mean(one.fused, axis=0) for one in judged if one.fused}
+    rows: list[list[Cell]] = [
+        [name, *_named(mean).values(), *_named(mean - means[FUSION]).values()]
+        for name, mean in means.items()
+    ]
+    columns = ["system", *METRICS, *(f"{name}, minus the whole" for name in METRICS)]
+    about = "HitRate@1 by the fusion's score, and paired differences to the whole fusion."
+    return Table(title=FUSIONS, columns=columns, rows=rows, about=about)
 
 
 def _parts(

@@ -20,7 +20,16 @@ from merchgraph.evals.metrics.bootstrap import Estimate
 from merchgraph.evals.report import Report
 from merchgraph.evals.suites import tmf as suite
 from merchgraph.evals.suites.tmf_systems import Trainer, systems
-from merchgraph.evals.suites.tmf_tables import FREE, GAINS, METRICS, PARTS, hits, valid
+from merchgraph.evals.suites.tmf_tables import (
+    FREE,
+    FUSION,
+    FUSIONS,
+    GAINS,
+    METRICS,
+    PARTS,
+    hits,
+    valid,
+)
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.settings import use_settings
 from merchgraph.tools.tmf import items
@@ -93,6 +102,23 @@ def test_every_system_may_be_asked_for_by_its_name(report: Report, llm: Path, na
         ["fusion alone", "tmf + fusion score"] * (name == "tmf")
     )
     assert first.metrics == next(row.metrics for row in report.rows if row.system == name)
+
+
+def test_ablations_of_the_fusion_need_no_language_model(
+    llm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none = {"warm_steps": 0, "align_steps": 0, "joint_steps": 0}
+    config = quick(llm, fuse_steps=2, graph_steps=1, **none)
+    names = "own frequency, tmf without CMA, tmf"
+    monkeypatch.setattr("merchgraph.tools.tmf.network.Network.likelihoods", None)
+    found = suite.run(params(llm, systems=names, config=config))
+    assert [row.system for row in found.rows] == ["own frequency", FUSION, "tmf without CMA"]
+    (table,) = [table for table in found.tables if table.title == FUSIONS]
+    assert [row[0] for row in table.rows] == [FUSION, "tmf without CMA"]
+    whole, cut = table.rows
+    assert whole[3:] == [Estimate(mean=0, low=0, high=0, n=8)] * 2
+    mine = next(row for row in found.rows if row.system == "tmf without CMA")
+    assert cut[1:3] == list(mine.metrics.values())
 
 
 def test_several_names_are_parted_by_commas(report: Report, llm: Path) -> None:

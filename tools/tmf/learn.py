@@ -132,6 +132,9 @@ class Lesson:
     def _weigh(self, progress: Progress) -> None:
         if self.network.fusion is None:
             return
+        if not any(self.config.steps):
+            self.network.trust[:] = 0  # a language model that was taught nothing
+            return
         self.network.eval()
         rows = []
         for number in range(self.held):

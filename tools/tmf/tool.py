@@ -5,10 +5,11 @@
     model.recommend([past], k=20)                                  # its own shortlist, then as `rank`
 
 A score of `rank` is the mean log-likelihood of an item's label as the answer and, where the model sees
-vectors, the fusion's own score plus that likelihood times a weight (`trust.py`). `scores` has a table of
-all items, as every recommender here: below 1 what the household bought most often and then what all do,
-and between 1 and 2 the best 20 of those by `rank`. A past tells no behaviours: an item counts with its
-usual one, and what is asked for is the most common one. Sizes: I items of the catalogue, U pasts.
+vectors, the fusion's own score plus that likelihood times a weight (`trust.py`); where the weight is 0
+the language model is not asked, and a slate takes milliseconds. `scores` has a table of all items, as
+every recommender here: below 1 what the household bought most often and then what all do, and between
+1 and 2 the best 20 of those by `rank`. A past tells no behaviours: an item counts with its usual one, and
+what is asked for is the most common one. Sizes: I items of the catalogue, U pasts.
 """
 
 from __future__ import annotations
@@ -213,18 +214,27 @@ class Tmf(Recommender):
         """(C,) — what `rank` orders by."""
         counts = np.bincount(self.usual, minlength=len(self.behaviours))
         right = np.zeros(len(slate), dtype=np.bool_)
-        return self.opinion(Question(0, trail, int(counts.argmax()), slate, right, "random")).both
+        question = Question(0, trail, int(counts.argmax()), slate, right, "random")
+        return self.opinion(question, every=False).both
 
-    def opinion(self, question: Question) -> Opinion:
-        """What the language model and the fusion think of each candidate."""
+    def opinion(self, question: Question, *, every: bool = True) -> Opinion:
+        """What the language model and the fusion think of each candidate.
+
+        Args:
+            question: about the candidates.
+            every: whether the language model is asked also where its likelihoods count nothing.
+        """
         import torch
 
         device = self.config.device
+        fused, trust = np.zeros(len(question.slate)), 1.0
+        likely = np.zeros_like(fused)
         with torch.no_grad():
             facts = self.known.facts([question]).to(device) if self.known else None
-            packed = self.prompts.pack([question], every=True).to(device)
-            likely = self.network.likelihoods(packed, facts).cpu().numpy().astype(np.float64)
-            if facts is None or self.network.fusion is None:
-                return Opinion(likely, np.zeros_like(likely))
-            fused = self.network.fusion(facts).scores[0].cpu().numpy().astype(np.float64)
-        return Opinion(likely, fused, float(self.network.trust))
+            if facts is not None and self.network.fusion is not None:
+                fused = self.network.fusion(facts).scores[0].cpu().numpy().astype(np.float64)
+                trust = float(self.network.trust)
+            if every or trust:
+                packed = self.prompts.pack([question], every=True).to(device)
+                likely = self.network.likelihoods(packed, facts).cpu().numpy().astype(np.float64)
+        return Opinion(likely, fused, trust)
