@@ -14,11 +14,11 @@ from merchgraph.evals.metrics.clusters import clustered
 from merchgraph.evals.report import Report
 from merchgraph.evals.results import Comparison, Row
 from merchgraph.evals.suites.grace_cases import METRICS, Cases, Columns
-from merchgraph.evals.suites.grace_systems import BY_HAND, Compared, Lists
+from merchgraph.evals.suites.grace_systems import BY_HAND, METHOD, Compared, Lists
 from merchgraph.evals.tables import Cell, Table
 
 SEGMENTS, FRESH = "HR@10 by kind of row", "New items apart"
-TASKS, SEEDS = "Three tasks, HR@10", "Seeds"
+TASKS, SEEDS, PARTS = "Three tasks, HR@10", "Seeds", "What each part is worth"
 HIT, GAIN = "HR@10", "NDCG@10"
 Found = dict[str, dict[str, Estimate]]
 
@@ -118,6 +118,8 @@ def _tables(cases: Cases, judged: Sequence[Judged], values: Mapping[str, Columns
     tables = [_segments(cases, values)]
     if not cases.repeats.all():
         tables.append(_fresh(cases, judged))
+    if METHOD in values and any(one.system.kind == "ablation" for one in judged):
+        tables.append(_ablations(cases, judged, values))
     tasks = [one for one in judged if one.seeds[0].together.shape[1]]
     if tasks:
         tables.append(_tasks(cases, tasks))
@@ -162,6 +164,20 @@ def _fresh(cases: Cases, judged: Sequence[Judged]) -> Table:
     )
     columns = ["system", HIT, GAIN, f"{HIT} minus {reference}"]
     return Table(title=FRESH, columns=columns, rows=body, about=about)
+
+
+def _ablations(cases: Cases, judged: Sequence[Judged], values: Mapping[str, Columns]) -> Table:
+    """What each part is worth: the tool without it, minus the tool."""
+    names = [one.system.name for one in judged if one.system.kind == "ablation"]
+    gaps = [values[name][metric] - values[METHOD][metric]
+            for name in names for metric in (HIT, GAIN)]  # fmt: skip
+    found = clustered(np.stack(gaps), cases.row.tolist())
+    body: list[list[Cell]] = [
+        [name, *found[2 * place : 2 * place + 2]] for place, name in enumerate(names)
+    ]
+    columns = ["system", f"{HIT} minus {METHOD}", f"{GAIN} minus {METHOD}"]
+    about = "Paired row by row, with 95 % intervals over households."
+    return Table(title=PARTS, columns=columns, rows=body, about=about)
 
 
 def _tasks(cases: Cases, judged: Sequence[Judged]) -> Table:

@@ -24,7 +24,7 @@ from merchgraph.evals.suites import grace_speed as speed
 from merchgraph.evals.suites import grace_systems as made
 from merchgraph.evals.suites import grace_tables
 from merchgraph.evals.suites.grace_cases import METRICS, Cases
-from merchgraph.evals.suites.grace_tables import FRESH, SEEDS, SEGMENTS, TASKS, Judged
+from merchgraph.evals.suites.grace_tables import FRESH, PARTS, SEEDS, SEGMENTS, TASKS, Judged
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.settings import use_settings
 from merchgraph.tools.data import shops
@@ -156,11 +156,16 @@ def test_every_system_has_a_row_with_all_metrics(report: Report) -> None:
 
 def test_tables_tell_kinds_of_rows_tasks_and_seeds(report: Report) -> None:
     tables = {table.title: table for table in report.tables}
-    assert set(tables) == {SEGMENTS, TASKS, SEEDS}
+    assert set(tables) == {SEGMENTS, PARTS, TASKS, SEEDS}
     assert all(isinstance(row[1], Estimate) for row in tables[SEGMENTS].rows)
     told = {row[0] for row in tables[TASKS].rows}
     assert told == {"MBGen", "dense", "no trie", "GRACE"}, "TIGER knows no behaviours"
     assert {row[0] for row in tables[SEEDS].rows} == {*told, "TIGER"}
+    means = {row.system: row.metrics["HR@10"].mean for row in report.rows}
+    assert [row[0] for row in tables[PARTS].rows] == ["dense", "no trie"]
+    for name, gap, _ in tables[PARTS].rows:
+        assert isinstance(gap, Estimate)
+        assert gap.mean == pytest.approx(means[str(name)] - means["GRACE"], abs=1e-8)
 
 
 def test_a_second_run_trains_nothing_and_says_the_same(
