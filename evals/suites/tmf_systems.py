@@ -173,7 +173,9 @@ class Trainer:
         made.warm = self.folder / f"warm-{_name(VERSION, self.data, json.dumps(told))}"
         training = self.folder / f"training-{name}"
         made.learn((training, self.data), progress)
-        found = self._ask(made, done.with_suffix(".part.npz"), progress)
+        # of the tool and its parts an untaught language model tells nothing; a baseline is nothing else
+        every = any(config.steps) or system.kind == "baseline"
+        found = self._ask(made, done.with_suffix(".part.npz"), every, progress)
         _write(done, found)
         done.with_suffix(".part.npz").unlink(missing_ok=True)
         shutil.rmtree(training, ignore_errors=True)
@@ -200,12 +202,11 @@ class Trainer:
         told = [(q.user, q.asked, q.slate.tolist(), q.right.tolist()) for q in self.asked]
         return _name(repr(told))
 
-    def _ask(self, made: object, part: Path, progress: Progress) -> Opinions:
-        """Opinions on all questions; some are kept on the way."""
+    def _ask(self, made: object, part: Path, every: bool, progress: Progress) -> Opinions:
+        """Opinions on all questions, of the language model if `every`; some are kept on the way."""
         from merchgraph.tools.tmf.learn import Lesson
 
         assert isinstance(made, Lesson)
-        every = any(made.config.steps) or not made.config.seeing
         model = model_of(self.items, self.seen, made)
         early = _read(part) or Opinions(*_empty(self.asked), ())
         likely, fused, answers = [*early.likely], [*early.fused], [*early.answers]

@@ -121,6 +121,14 @@ def test_ablations_of_the_fusion_need_no_language_model(
     assert cut[1:3] == list(mine.metrics.values())
 
 
+def test_a_baseline_that_was_taught_nothing_is_still_asked(llm: Path) -> None:
+    none = {"warm_steps": 0, "align_steps": 0, "joint_steps": 0}
+    config = quick(llm, fuse_steps=1, graph_steps=1, **none)
+    ready = suite.prepare(toy_shop(), params(llm, config=config))
+    (llara,) = [one for one in systems(config) if one.name == "LLaRA-style"]
+    assert ready.trainer.opinions(llara, 0).likely.any()
+
+
 def test_several_names_are_parted_by_commas(report: Report, llm: Path) -> None:
     names = ["own frequency", "SASRec", "tmf with mean pooling"]
     found = suite.run(params(llm, systems=", ".join(names)))

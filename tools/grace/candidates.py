@@ -112,7 +112,7 @@ def _beside(goods: Goods, items: Ints, weight: Doubles, later: Later | None) -> 
 def _others(beside: Doubles, had: Ints, near: int) -> Ints:
     """(at most `near`,) codes of the best neighbours that were not had, best first."""
     beside[had] = 0
-    # sorting the few that are good enough takes a tenth of the time of sorting all
+    # sorting the few that are good enough takes a fifth of the time of sorting all
     floor = np.partition(beside, -near)[-near] if 0 < near < len(beside) else 0.0
     some = np.flatnonzero((beside >= floor) & (beside > 0))
     return some[np.argsort(-beside[some], kind="stable")[:near]]
