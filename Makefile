@@ -32,8 +32,9 @@ demo: $(READY) ## recommend five items to one shopper of a real grocery log
 	@$(BIN)/merchgraph prepare
 	@$(BIN)/merchgraph run arag --user $(USER_ID)
 
+# one thread a worker: workers share the cores, and their threads would wait for each other
 test: $(READY) ## run the tests
-	@$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile
 
 test-live: $(READY) ## run what needs servers: a real vLLM on the CPU, Postgres; and what takes long
 	@$(PYTHON) tests/live/vllm_env.py $(LIVE)

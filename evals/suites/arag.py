@@ -10,12 +10,13 @@
                 counts as facts in the judge's prompt; and with the tools' signals in the order, by
                 weights fitted on the week before the test (`arag_fit.py`)
 
+Differences are to vanilla RAG; where trained tools are asked for, to the same signals without them.
 Whatever reads the shop's data goes onto the tape, so a replay needs no data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -25,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from merchgraph.evals.metrics.ranking import auc, ranking_metrics
 from merchgraph.evals.suite import Answer, Case, Progress, System
 from merchgraph.evals.suites.arag_fit import ALL_SIGNALS, VALIDATION, Weights, fitted
-from merchgraph.evals.suites.arag_shop import BASELINES, Shops
+from merchgraph.evals.suites.arag_shop import BASELINES, Added, Shops
 from merchgraph.evals.taped import Taped
 from merchgraph.graphs import arag
 from merchgraph.graphs.front import checked
@@ -34,7 +35,6 @@ from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.models import DEFAULT_MODEL
 from merchgraph.runtime.playing import on_tape
 from merchgraph.runtime.trace import JsonObject
-from merchgraph.tools.trained import ToolName
 
 K = 5
 REFERENCE = "vanilla RAG"
@@ -72,16 +72,22 @@ class Plan:
 
 
 TOOLS = "tools alone"
-ADDED: dict[str, tuple[ToolName, ...]] = {
+CONTROL = "tools + popularity"
+BESIDE_POPULARITY: dict[str, tuple[Added, ...]] = {
+    CONTROL: ("popularity",),
+    f"{CONTROL} + grace": ("popularity", "grace"),
+    f"{CONTROL} + tmf": ("popularity", "tmf"),
+}
+"""Tools whose scores hold how popular an item is. By themselves they get a weight against them, since
+negatives are drawn by popularity; beside popularity it is seen what else they know. Not in the group
+"tools": the models take a quarter of an hour each to learn, and where a language model reads each slate
+of two weeks, that takes an hour more."""
+ADDED: dict[str, tuple[Added, ...]] = {
     "tools + complement": ("complement",),
     "tools + similar": ("gmvo",),
     "tools + both": ("complement", "gmvo"),
-    "tools + grace": ("grace",),
-    "tools + tmf": ("tmf",),
+    **BESIDE_POPULARITY,
 }
-ON_REQUEST = {"tools + grace", "tools + tmf"}
-"""Not in the group "tools": the models take a quarter of an hour each to learn, and where a language
-model reads each slate of two weeks, that takes an hour more."""
 FULL = "ARAG + tools"
 FACTS = {"calibrate": True, "evidence": True}
 PLANS: dict[str, Plan] = {
@@ -112,11 +118,12 @@ class Arag:
     params: Params = field(default_factory=Params)
     recorded: Sequence[Case] = ()
     name: str = "arag"
-    reference: str = REFERENCE
     weights: Weights = field(default_factory=Weights)
+    reference: str = field(default=REFERENCE, init=False)
 
     def __post_init__(self) -> None:
         self.shops = Shops(self.params.data, self.params.targets, self.params.seed)
+        self.reference = _reference(self._names())
 
     @property
     def at_once(self) -> int:
@@ -167,18 +174,18 @@ class Arag:
     def _names(self) -> list[str]:
         without = [*BASELINES, TOOLS]
         everything = [*without, *ADDED, *PLANS]
-        fast = [*without, *(name for name in ADDED if name not in ON_REQUEST)]
+        fast = [*without, *(name for name in ADDED if name not in BESIDE_POPULARITY)]
         groups = {"all": [*without, *PLANS], "baselines": without, "tools": fast}
         wanted = self.params.systems
         if wanted in groups:
             return groups[wanted]
-        named = [name.strip() for name in wanted.split(",") if name.strip()]
-        if unknown := [name for name in named if name not in everything]:
+        named = {name.strip() for name in wanted.split(",") if name.strip()}
+        if unknown := sorted(named.difference(everything)):
             raise SetupError(
                 f"There is no system {unknown[0]!r}; there are all, baselines, tools, "
                 f"{', '.join(everything)}."
             )
-        return [name for name in everything if name in {*named, REFERENCE}]
+        return [name for name in everything if name in {*named, _reference(named)}]
 
     def _system(self, name: str) -> System:
         if name in BASELINES:
@@ -216,6 +223,13 @@ class Arag:
             model=params.model, data=params.data, k=K, rationales=params.rationales,
             **settings, **more,
         )  # fmt: skip
+
+
+def _reference(asked: Collection[str]) -> str:
+    """What differences are told to."""
+    if not BESIDE_POPULARITY.keys().isdisjoint(asked):
+        return CONTROL
+    return REFERENCE if ADDED.keys().isdisjoint(asked) else TOOLS
 
 
 def make(params: JsonObject, recorded: Sequence[Case] = ()) -> Arag:

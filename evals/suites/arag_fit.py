@@ -17,13 +17,12 @@ from pydantic import BaseModel
 from merchgraph.evals.fusion import Slate, fit, slate
 from merchgraph.evals.metrics.ranking import ranking_metrics
 from merchgraph.evals.suite import Answer, Case, Progress, System, draw, evaluate
-from merchgraph.evals.suites.arag_shop import SIGNALS, Shops
+from merchgraph.evals.suites.arag_shop import SIGNALS, Added, Shops
 from merchgraph.evals.taped import Taped
 from merchgraph.graphs.arag import Result
 from merchgraph.graphs.fusion import Signal
 from merchgraph.runtime.ledger import Usage
 from merchgraph.runtime.playing import on_tape
-from merchgraph.tools.trained import ToolName
 
 SLATES = 1000
 """Slates of the validation week whose tools' signals are read."""
@@ -39,7 +38,7 @@ class Weights(BaseModel):
         tools: of the tools' signals alone.
         full: of these and the model's; empty where it judged nothing.
         tools_ndcg, full_ndcg: cross-validated NDCG@5 on the slates that were fitted on.
-        more: of the tools' signals and those of some trained tools, by the system's name.
+        more: of the tools' signals and what is added to them, by the system's name.
         more_ndcg: the same, cross-validated.
         slates: how many there were.
         judged: how many of them the model has judged.
@@ -55,7 +54,7 @@ class Weights(BaseModel):
     judged: int = 0
 
     def told(self) -> str:
-        """A sentence for the report, and one for each system with trained tools."""
+        """A sentence for the report, and one for each system that weighs more."""
         told = (
             f"Weights fitted on {self.slates:,} slates of the week before the test, "
             f"{self.judged} of them judged by the model: {_listed(self.full or self.tools)}."
@@ -78,7 +77,7 @@ async def fitted(
     judge: Judge | None,
     *,
     limit: int,
-    added: Mapping[str, Sequence[ToolName]] = MappingProxyType({}),
+    added: Mapping[str, Sequence[Added]] = MappingProxyType({}),
     at_once: int = 1,
     progress: Progress | None = None,
 ) -> Weights:
@@ -89,7 +88,7 @@ async def fitted(
         recorder: keeps the judgements and the weights.
         judge: runs the graph on a case with every signal in `Context.fusion`; None fits the tools alone.
         limit: cases to judge.
-        added: trained tools of further systems, by name.
+        added: what further systems weigh beside the tools' signals, by name.
         at_once: cases that run at the same time.
         progress: told after each case.
     """  # fmt: skip
@@ -138,7 +137,7 @@ class _Week:
 
 
 def _fit(
-    shops: Shops, judged: Mapping[str, Slate], added: Mapping[str, Sequence[ToolName]]
+    shops: Shops, judged: Mapping[str, Slate], added: Mapping[str, Sequence[Added]]
 ) -> Weights:
     used = sorted({tool for tools in added.values() for tool in tools})
     both, more = [judged[case] for case in sorted(judged)], []

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 from merchgraph.evals.baselines.chance import Random
 from merchgraph.evals.baselines.recency import Recency
@@ -41,6 +42,8 @@ BASELINES: dict[str, tuple[Callable[[], Recommender], str]] = {
 SIGNALS: tuple[ToolSignal, ...] = ("semantic", "similar", "copurchase", "frequency")
 """The tools' signals that are weighed. Not popularity: negatives are drawn by it, so that a weight
 against it would win on these slates and mean nothing in a shop."""
+Added = ToolName | Literal["popularity"]
+"""What can be weighed beside them: trained tools, and popularity as a control."""
 
 
 @dataclass
@@ -72,13 +75,14 @@ class Shops:
         order = sorted(range(len(slate)), key=lambda place: -scores[place])
         return [slate[place] for place in order]
 
-    def signals(self, case: Case, tools: Sequence[ToolName] = ()) -> dict[Signal, list[float]]:
-        """The tools' signals of the slate, counted up to the case's cut; and those of trained tools."""
+    def signals(self, case: Case, added: Sequence[Added] = ()) -> dict[Signal, list[float]]:
+        """The tools' signals of the slate, counted up to the case's cut; and what is added."""
         request, store = Request.model_validate(case.request), shop(self.data)
         slate = request.candidates or []
         found = signals(store, _past(case), slate, request.before)
+        tools = [name for name in added if name != "popularity"]
         found |= trained.signals(store, _past(case), slate, tools, request.before)
-        return {name: found[name] for name in (*SIGNALS, *tools)}
+        return {name: found[name] for name in (*SIGNALS, *added)}
 
     def fingerprint(self, drawn: Sequence[Case]) -> str:
         """A hash of the cases: two recordings with the same one asked the same questions."""

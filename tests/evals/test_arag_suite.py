@@ -281,6 +281,9 @@ def test_what_trained_tools_add_is_weighed_on_the_week_before_and_replays(
         (), ("complement",), ("gmvo",), ("complement", "gmvo"),
     }  # fmt: skip
     assert any("tools + both: " in note and "gmvo " in note for note in report.notes)
+    # what they add is told beside the tools without them; of all others beside vanilla RAG
+    assert report.reference == "tools alone"
+    assert make({"systems": "all"}).reference == "vanilla RAG"
     # the weights are fitted by models that end a week earlier than those of the test
     assert len({before for _, before in asked}) == 2
     closed()
@@ -293,6 +296,9 @@ def test_tools_that_take_long_to_learn_are_asked_by_name(
     data: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trained, "signals", lambda *of: {t: [*map(len, of[2])] for t in of[3]})
-    report = Sitting(data, file, systems="tools + grace, tools + tmf").record(2)
-    assert {row.system for row in report.rows} == {"vanilla RAG", "tools + grace", "tools + tmf"}
-    assert any("tools + grace: " in note and "grace " in note for note in report.notes)
+    named = ["tools + popularity + grace", "tools + popularity + tmf"]
+    report = Sitting(data, file, systems=", ".join(named)).record(2)
+    # what they know besides popularity, by which the negatives were drawn
+    assert report.reference == "tools + popularity"
+    assert {row.system for row in report.rows} == {report.reference, *named}
+    assert any(f"{named[0]}: " in note and "grace " in note for note in report.notes)
