@@ -25,6 +25,7 @@ from merchgraph.evals.suites.grace_cases import Cases
 from merchgraph.evals.suites.grace_systems import METHOD, Answers, Compared, systems
 from merchgraph.evals.suites.grace_tables import Judged, report
 from merchgraph.runtime.errors import SetupError
+from merchgraph.tools import checkpoint
 from merchgraph.tools.data.shops import shop
 from merchgraph.tools.data.splits import split_at
 from merchgraph.tools.data.tables import Shop, local
@@ -62,7 +63,7 @@ def run(params: Params | None = None, *, telling: Telling | None = None) -> Repo
 
     Args:
         params: None is `Params()`.
-        telling: begins a stage, "systems", and gives what is told of its progress.
+        telling: begins a stage, the name of a system, and gives what is told of its progress.
 
     Raises:
         SetupError: an unknown shop or system, a cut that leaves nothing, or a missing package.
@@ -71,7 +72,7 @@ def run(params: Params | None = None, *, telling: Telling | None = None) -> Repo
     chosen = _chosen(params)
     begin = telling or (lambda stage: lambda done, total: None)
     answers, before = prepare(shop(params.data), params)
-    judged = _judged(answers, chosen, params, begin("systems"))
+    judged = _judged(answers, chosen, params, begin)
     return report(params.model_dump(mode="json"), answers.cases, judged, before)
 
 
@@ -108,16 +109,24 @@ def _cut(store: Shop, days: int) -> datetime:
 
 
 def _judged(
-    answers: Answers, chosen: Sequence[Compared], params: Params, tell: Progress
+    answers: Answers, chosen: Sequence[Compared], params: Params, begin: Telling
 ) -> list[Judged]:
-    first, found = params.config.seed, {}
+    found = {}
     # the tool comes first: what a stopped suite has kept is then what it is about
-    order = sorted(chosen, key=lambda system: system.kind != "method")
-    for done, system in enumerate(order):
-        seeds = range(first, first + (1 if system.name in RANKERS else params.seeds))
-        found[system.name] = Judged(system, [answers.of(system, seed) for seed in seeds])
-        tell(done + 1, len(order))
+    for system in sorted(chosen, key=lambda system: system.kind != "method"):
+        count = 1 if system.name in RANKERS else params.seeds
+        tell, lists = begin(system.name), []
+        for number in range(count):
+            told = _of_several(tell, number, count)
+            lists.append(answers.of(system, params.config.seed + number, told))
+            tell(number + 1, count)
+        found[system.name] = Judged(system, lists)
     return [found[system.name] for system in chosen]
+
+
+def _of_several(tell: Progress, before: int, count: int) -> checkpoint.Progress:
+    """What one training tells, as part of several."""
+    return lambda done, total, _: tell(before * total + done, count * total)
 
 
 def _chosen(params: Params) -> list[Compared]:

@@ -1,16 +1,18 @@
 """What the GRACE suite compares: by hand, sequence models of a library, and settings of the tool.
 
-A trained system is a config, trained once per seed; its lists are kept in the cache, so that a suite that
-was stopped goes on where it stood. TIGER and MBGen are the tool's skeleton with their tokens and without
-what is ours; both search along the trie, as all others do.
+A trained system is a config, trained once per seed. Its training lies in the cache while it lasts, its
+lists when it is done, so that a suite that was stopped goes on where it stood. TIGER and MBGen are the
+tool's skeleton with their tokens and without what is ours; both search along the trie, as all others do.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -22,6 +24,7 @@ from merchgraph.evals.suites.grace_cases import Cases, K
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.files import put
 from merchgraph.runtime.settings import settings
+from merchgraph.tools.checkpoint import Progress, quiet
 from merchgraph.tools.data.tables import Events, Items
 from merchgraph.tools.grace.config import BRANCHES, Config
 from merchgraph.tools.grace.data import Ints
@@ -137,8 +140,13 @@ class Answers:
     cases: Cases
     effort: Effort
 
-    def of(self, system: Compared, seed: int) -> Lists:
+    def of(self, system: Compared, seed: int, progress: Progress = quiet) -> Lists:
         """The lists, from the cache where they were made before.
+
+        Args:
+            system: whose.
+            seed: of its training.
+            progress: told after each step of a training of the tool, and as it answers.
 
         Raises:
             SetupError: the cache cannot be written, or a package is missing.
@@ -147,20 +155,23 @@ class Answers:
             return _plain(lists(RANKERS[system.name], self.cases))
         if system.config is None:
             told = self.effort
-            return self._kept(f"{system.name} {told} {seed}", lambda: self._library(system, seed))
+            return self._kept(f"{system.name} {told} {seed}", lambda _: self._library(system, seed))
         config = system.config.with_(seed=seed)
-        return self._kept(config.model_dump_json(), lambda: self._tool(config))
+        return self._kept(
+            config.model_dump_json(), lambda folder: self._tool(config, folder, progress)
+        )
 
     def _library(self, system: Compared, seed: int) -> Lists:
         (kind,) = (kind for kind in KINDS if kind == system.name)
         return _plain(sequential(kind, self.cases, self.effort, seed))
 
-    def _tool(self, config: Config) -> Lists:
+    def _tool(self, config: Config, folder: Path, progress: Progress) -> Lists:
         told = prepare(self.items, self.known, config)
-        learned, _ = learn(told, config)
-        return answered(learned, self.cases)
+        learned, _ = learn(told, config, state=(folder, self.data), progress=progress)
+        return answered(learned, self.cases, progress)
 
-    def _kept(self, told: str, make: Callable[[], Lists]) -> Lists:
+    def _kept(self, told: str, make: Callable[[Path], Lists]) -> Lists:
+        """From the cache, or made and kept there; `make` is given a folder for what is unfinished."""
         name = hashlib.blake2b(f"{VERSION} {self.data} {told}".encode(), digest_size=16).hexdigest()
         file = settings().cache_dir / "grace-suite" / f"{name}.npz"
         if file.exists():
@@ -168,7 +179,8 @@ class Answers:
                 found = Lists(*(kept[part] for part in Lists._fields))
             if len(found.anyhow) == len(self.cases):
                 return found
-        found = make()
+        unfinished = file.with_name(f"training-{name}")
+        found = make(unfinished)
         data = BytesIO()
         np.savez(data, **found._asdict())
         try:
@@ -179,10 +191,11 @@ class Answers:
                 f"Lists cannot be kept in {str(file.parent)!r} ({error.strerror or error}); set "
                 "MERCHGRAPH_CACHE to a folder that can be written to, or make room there."
             ) from error
+        shutil.rmtree(unfinished, ignore_errors=True)
         return found
 
 
-def answered(learned: Learned, cases: Cases) -> Lists:
+def answered(learned: Learned, cases: Cases, progress: Progress = quiet) -> Lists:
     """The lists of a trained model; it sees what the cases' households did, by its own codes."""
     from merchgraph.tools.grace.answer import Ask, anyhow, listed
 
@@ -213,6 +226,7 @@ def answered(learned: Learned, cases: Cases) -> Lists:
             for side, part in enumerate(("behaviour", "item")):
                 values = [getattr(answer, part) for answer in one[:K]]
                 found.together[case, side, : len(values)] = values
+        progress(some.stop, size, "answering")
     return found if config.behaviours else _plain(np.stack([found.anyhow, found.fresh]))
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -28,6 +28,7 @@ from merchgraph.evals.suites.grace_tables import FRESH, PARTS, SEEDS, SEGMENTS, 
 from merchgraph.runtime.errors import SetupError
 from merchgraph.runtime.settings import use_settings
 from merchgraph.tools.data import shops
+from merchgraph.tools.grace import fit
 from merchgraph.tools.grace.config import Config
 from tests.evals.grace_toy import params
 from tests.tools.grace.grace_toy import TEAS, changed, toy_shop
@@ -173,6 +174,32 @@ def test_a_second_run_trains_nothing_and_says_the_same(
 ) -> None:
     monkeypatch.setattr(made.Answers, "_tool", None)
     assert suite.run(params(systems=NAMED)) == report
+
+
+def test_a_stopped_training_goes_on_and_tells_how_far_it_is(
+    report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit, "KEEP", 1)
+    told: list[tuple[str, int, int]] = []
+
+    def telling(stage: str, last: int | None = None) -> Callable[[int, int], None]:
+        def tell(done: int, total: int) -> None:
+            told.append((stage, done, total))
+            if done == last:
+                raise KeyboardInterrupt
+
+        return tell
+
+    with use_settings(cache=tmp_path):
+        with pytest.raises(KeyboardInterrupt):
+            suite.run(params(systems=NAMED), telling=lambda stage: telling(stage, last=1))
+        assert told == [("GRACE", 1, 4)], "a step of two, of two seeds"
+        again = suite.run(params(systems=NAMED), telling=telling)
+        kept = sorted(path.suffix for path in (tmp_path / "grace-suite").iterdir())
+    # the first step is not learned twice, and the lists are the same
+    assert [one for one in told if one[0] == "GRACE"][:2] == [("GRACE", 1, 4), ("GRACE", 2, 4)]
+    assert again == report
+    assert {*kept} == {".npz"}, "what was unfinished is gone"
 
 
 def test_systems_can_be_named_and_unknown_ones_are_told() -> None:
